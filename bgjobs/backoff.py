@@ -134,7 +134,7 @@ class Constant:
 @final
 @frozen
 class Custom:
-    """Wait as long as a function says; ``Queue(backoff=function)`` makes one of these.
+    """Wait as long as a function says; ``backoff=function`` as a setting makes one of these.
 
     Args:
         function: A plain function of the number of the attempt that raised, counted from 1. It

@@ -7,12 +7,13 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from bgjobs._core.jobs import LARGEST_WHOLE
-from bgjobs._core.lazy import is_generator_function, kind_if_not_plain
+from bgjobs._core.lazy import is_generator_function
+from bgjobs._core.problems import backoff_problems, plain_problems, whole_problems
 from bgjobs._core.requests import LONGEST_NAME
+from bgjobs._core.retries import retry_problems
 from bgjobs._core.text import number_text, value_text
 from bgjobs._core.timestamps import LONGEST_DELAY
 from bgjobs._core.workers import Worker
-from bgjobs.backoff import Custom, is_policy
 from bgjobs.errors import ConfigError
 
 LONGEST_TIME = 1e9
@@ -47,6 +48,11 @@ class Problems:
         """Add a problem; the name of the owner is put in front of it."""
         self._found.append(f"{self._owner}: {problem}")
 
+    def add_all(self, problems: Iterable[str]) -> None:
+        """Add several problems."""
+        for problem in problems:
+            self.add(problem)
+
     def name(self, what: str, value: object) -> None:
         """Expect a name: text of 1 to 200 printable characters."""
         if not isinstance(value, str):
@@ -60,12 +66,7 @@ class Problems:
 
     def whole(self, what: str, value: object, *, least: int, most: int = LARGEST_WHOLE) -> None:
         """Expect a whole number between two bounds."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            self.add(f"{what}: expected int, found {type(value).__name__}")
-        elif not least <= value <= most:
-            is_open = most == LARGEST_WHOLE and value < least
-            limits = f"{least} or more" if is_open else f"{least} to {most}"
-            self.add(f"{what}: expected {limits}, found {number_text(value)}")
+        self.add_all(whole_problems(what, value, least=least, most=most))
 
     def seconds(
         self,
@@ -124,20 +125,15 @@ class Problems:
 
     def plain(self, what: str, value: object) -> None:
         """Expect a plain function, not an async one."""
-        if not callable(value):
-            self.add(f"{what}: expected a function, found {type(value).__name__}")
-        elif found := kind_if_not_plain(value):
-            self.add(f"{what}: expected a plain function, found {found}")
+        self.add_all(plain_problems(what, value))
 
     def backoff(self, what: str, value: object) -> None:
         """Expect a backoff policy or a plain function."""
-        if isinstance(value, Custom):
-            self.plain(what, value.function)
-        elif is_policy(value) and not isinstance(value, type):
-            self.plain(f"{what}.delay", value.delay)
-        else:
-            expected = "expected a policy of bgjobs.backoff or a function"
-            self.add(f"{what}: {expected}, found {type(value).__name__}")
+        self.add_all(backoff_problems(what, value))
+
+    def retries(self, max_retries: object, backoff: object) -> None:
+        """Expect the retry settings of a scheduled job, each of which may be None."""
+        self.add_all(retry_problems(max_retries, backoff))
 
     def each(self, what: str, values: object, fits: Callable[[object], bool], one: str) -> None:
         """Expect a tuple whose entries all satisfy `fits`; `one` describes a valid entry."""

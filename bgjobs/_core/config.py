@@ -22,6 +22,7 @@ from bgjobs._core.clock import Clock, SystemClock
 from bgjobs._core.occurrences import Recurrence
 from bgjobs._core.outcomes import Limits
 from bgjobs._core.requests import JobOptions, JobRequest
+from bgjobs._core.retries import MOST_RETRIES, as_optional_backoff
 from bgjobs._core.text import value_text
 from bgjobs._core.timestamps import as_duration
 from bgjobs._core.workers import Worker
@@ -155,9 +156,11 @@ class Queue:
     concurrency: int = field(default=10, kw_only=True)
     """How many handlers run at the same time; each plain function takes a thread."""
     max_retries: int = field(default=3, kw_only=True)
-    """How often a job is retried after its handler raised: 3 means up to 4 attempts."""
+    """How often a job is retried after its handler raised: 3 means up to 4 attempts. That of
+    the worker precedes it."""
     backoff: Backoff = field(factory=Exponential, converter=as_backoff, kw_only=True)
-    """The delay before a retry: a policy of `bgjobs.backoff` or a function of the attempt."""
+    """The delay before a retry: a policy of `bgjobs.backoff` or a function of the attempt. That
+    of the worker precedes it."""
     poll_interval: float = field(default=2.0, kw_only=True)
     """Seconds between two polls of the store while no notification of new jobs arrives."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners, kw_only=True)
@@ -167,7 +170,7 @@ class Queue:
         with Problems(f"queue {value_text(self.name)}") as problems:
             problems.name("name", self.name)
             problems.whole("concurrency", self.concurrency, least=1, most=10_000)
-            problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
+            problems.whole("max_retries", self.max_retries, least=0, most=MOST_RETRIES)
             problems.seconds("poll_interval", self.poll_interval, least=0.01, most=LONGEST_POLL)
             problems.backoff("backoff", self.backoff)
             problems.listeners("listeners", self.listeners)
@@ -201,10 +204,12 @@ class ScheduledJob:
     """The name, unique among all processes of one store; by default that of the worker."""
     request: JobRequest | None = field(default=None, kw_only=True)
     """The arguments and the priority of each run; by default ``worker.request()``."""
-    max_retries: int = field(default=3, kw_only=True)
-    """How often a run that raised is retried before the next one is planned."""
-    backoff: Backoff = field(factory=Exponential, converter=as_backoff, kw_only=True)
-    """The delay before a retry: a policy of `bgjobs.backoff` or a function of the attempt."""
+    max_retries: int | None = field(default=None, kw_only=True)
+    """How often a run that raised is retried before the next one is planned; None for that of
+    the worker, or else 3."""
+    backoff: Backoff | None = field(default=None, converter=as_optional_backoff, kw_only=True)
+    """The delay before a retry: a policy of `bgjobs.backoff` or a function of the attempt; None
+    for that of the worker, or else `Exponential()`."""
     catch_up: Literal["once", "never"] | int = field(default="once", kw_only=True)
     """What to do about occurrences that no process could run in time.
 
@@ -228,8 +233,7 @@ class ScheduledJob:
             if problems.one("worker", self.worker, Worker):
                 self._check_request(problems)
             problems.having("schedule", self.schedule, "next_after", "a built schedule")
-            problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
-            problems.backoff("backoff", self.backoff)
+            problems.retries(self.max_retries, self.backoff)
             if isinstance(self.catch_up, int):
                 problems.whole("catch_up", self.catch_up, least=1, most=1_000_000)
             elif self.catch_up not in ("once", "never"):

@@ -18,7 +18,7 @@ from bgjobs._core.history import KEPT_HISTORY, EndOfReservation, PastReservation
 from bgjobs._core.jobs import AttemptError, Job, Owner
 from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.timestamps import check_delay
-from bgjobs.backoff import Backoff, delay_of
+from bgjobs.backoff import Backoff, Exponential, delay_of
 
 KEPT_ERRORS = 20
 """How many errors of attempts a row keeps, so that it does not grow without a bound."""
@@ -39,6 +39,8 @@ class Raised:
     """The handler raised or timed out, or could not be called with the payload."""
 
     error: str = field(repr=False)
+    retry: bool | timedelta = True
+    """What `retry_on` of the worker has decided: whether to retry, or after which delay."""
 
 
 @final
@@ -130,9 +132,17 @@ class Limits:
 class RetryPolicy:
     """How often a job is retried, and how long it waits before a retry."""
 
-    max_retries: int
-    backoff: Backoff
+    max_retries: int = 3
+    backoff: Backoff = field(factory=Exponential)
     random: Random = field(factory=Random, eq=False, repr=False)
+
+    def overridden(self, max_retries: int | None, backoff: Backoff | None) -> "RetryPolicy":
+        """Return a policy with these values; where they are None, with those of this one."""
+        return evolve(
+            self,
+            max_retries=self.max_retries if max_retries is None else max_retries,
+            backoff=self.backoff if backoff is None else backoff,
+        )
 
 
 def settle(
@@ -151,8 +161,8 @@ def settle(
             return Drop(job.reservation)
         case Interrupted() | Crashed():
             return settle_unfinished(job, outcome, limits, now, owner)
-        case Raised(error):
-            return _after_error(with_end(job, "failed", now, owner), error, policy, now)
+        case Raised():
+            return _after_error(with_end(job, "failed", now, owner), outcome, policy, now)
         case _:
             return _settle_ordered(job, outcome, now, owner)
 
@@ -218,13 +228,16 @@ def settle_unfinished(
     return put_back(evolve(ended, interruptions=count))
 
 
-def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Settlement:
+def _after_error(job: Job, raised: Raised, policy: RetryPolicy, now: datetime) -> Settlement:
     attempt = job.attempts + 1
-    failure = AttemptError(attempt, _end_of(job, now), error, job.reserved_at)
+    failure = AttemptError(attempt, _end_of(job, now), raised.error, job.reserved_at)
     job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
-    if job.attempts >= policy.max_retries:
-        return _fail(job, error)
-    delay = delay_of(policy.backoff, attempt, policy.random)
+    if raised.retry is False or job.attempts >= policy.max_retries:
+        return _fail(job, raised.error)
+    if isinstance(raised.retry, timedelta):
+        delay = raised.retry
+    else:
+        delay = delay_of(policy.backoff, attempt, policy.random)
     return put_back(evolve(job, attempts=attempt), delay)
 
 

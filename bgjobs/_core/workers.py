@@ -15,8 +15,16 @@ from bgjobs._core.lazy import is_async_function, is_generator_function
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.payloads import Codec, ResultCodec, read_signature
 from bgjobs._core.requests import LONGEST_NAME, JobRequest
+from bgjobs._core.retries import (
+    RetryOn,
+    RetryRule,
+    as_optional_backoff,
+    as_rule,
+    retry_problems,
+)
 from bgjobs._core.text import number_text, value_text
 from bgjobs._core.timestamps import LONGEST_DELAY, as_duration
+from bgjobs.backoff import Backoff, BackoffSetting
 from bgjobs.errors import WorkerDefinitionError
 
 P = ParamSpec("P")
@@ -56,6 +64,13 @@ class Worker(Generic[P, R_co]):
     """The type of ``context.resources`` by the handler's annotation; None without one."""
     results: ResultCodec | None
     """Encodes what the handler returns; None if it is not kept."""
+    max_retries: int | None
+    """How often its jobs are retried; None for `max_retries` of the queue."""
+    backoff: Backoff | None
+    """The delay before a retry; None for `backoff` of the queue."""
+    retry_on: RetryRule | None
+    """The exception types after which its jobs are retried, or the function that decides; None
+    retries after each."""
     _codec: Codec = field(alias="codec")
 
     def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest[R_co]:
@@ -139,6 +154,9 @@ class _Settings:
     global_limit: int | None = None
     rate_limit: RateLimit | None = None
     keep_result: bool = False
+    max_retries: int | None = None
+    backoff: BackoffSetting | None = None
+    retry_on: RetryOn | None = None
 
 
 @final
@@ -197,6 +215,9 @@ def worker(
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
     keep_result: Literal[False] = False,
+    max_retries: int | None = None,
+    backoff: BackoffSetting | None = None,
+    retry_on: RetryOn | None = None,
 ) -> WorkerMaker: ...
 @overload
 def worker(
@@ -206,6 +227,9 @@ def worker(
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
     keep_result: Literal[True],
+    max_retries: int | None = None,
+    backoff: BackoffSetting | None = None,
+    retry_on: RetryOn | None = None,
 ) -> KeepingWorkerMaker: ...
 def worker(
     handler: Callable[..., object] | None = None,
@@ -216,6 +240,9 @@ def worker(
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
     keep_result: bool = False,
+    max_retries: int | None = None,
+    backoff: BackoffSetting | None = None,
+    retry_on: RetryOn | None = None,
 ) -> Worker[..., Any] | WorkerMaker | KeepingWorkerMaker:
     """Make a worker from a function; used as ``@worker`` or ``@worker(...)``.
 
@@ -234,6 +261,17 @@ def worker(
         rate_limit: How many of its jobs start within a period, on all nodes together.
         keep_result: Whether to store what the function returns, for `Client.result`. Its return
             annotation has to be a type that can be stored as JSON.
+        max_retries: How often a job is retried after its handler raised, 0 to 1,000,000; None
+            for that of the queue. That of a `ScheduledJob` precedes it.
+        backoff: The delay before a retry: a policy of `bgjobs.backoff` or a function of the
+            attempt; None for that of the queue. That of a `ScheduledJob` precedes it.
+        retry_on: One or several exception types: after any other exception the job fails now,
+            and after a group unless all exceptions in it are of these types. Or a plain
+            function of the exception and of the number of the attempt, counted from 1, called
+            on the event loop: True retries the job after the backoff, a `timedelta` retries it
+            after this delay, and False fails it now. If the function raises or returns another
+            type, the queue emits `QueueError` and retries the job. None retries after each
+            exception. In any case `max_retries` limits the retries.
 
     Returns:
         The worker; with settings, a decorator that returns it.
@@ -242,7 +280,16 @@ def worker(
         WorkerDefinitionError: The name, a setting or the kind of the function is invalid, or
             parameters cannot be stored; all such parameters are listed.
     """
-    settings = _Settings(name, timeout, global_limit, rate_limit, keep_result)
+    settings = _Settings(
+        name,
+        timeout,
+        global_limit,
+        rate_limit,
+        keep_result,
+        max_retries=max_retries,
+        backoff=backoff,
+        retry_on=retry_on,
+    )
     if handler is not None:
         return _made(handler, settings)
     return KeepingWorkerMaker(settings) if keep_result is True else WorkerMaker(settings)
@@ -254,6 +301,7 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
     seconds = _checked_timeout(name, settings.timeout)
     _check_flag(name, "keep_result", settings.keep_result)
     cap = _checked_cap(name, settings.global_limit, settings.rate_limit)
+    _check_retries(name, settings)
     signature = read_signature(name, handler)
     return Worker(
         name=name,
@@ -264,6 +312,9 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
         takes_context=signature.takes_context,
         resources=signature.resources,
         results=ResultCodec(name, handler) if settings.keep_result else None,
+        max_retries=settings.max_retries,
+        backoff=as_optional_backoff(settings.backoff),
+        retry_on=as_rule(settings.retry_on),
         codec=Codec(name, signature),
     )
 
@@ -277,6 +328,13 @@ def _checked_cap(name: str, running: object, rate: object) -> Cap | None:
         problem = f"rate_limit: expected a RateLimit, found {type(rate).__name__}"
         raise WorkerDefinitionError(name, problem)
     return None if running is None and rate is None else Cap(name, running, rate)
+
+
+def _check_retries(name: str, settings: _Settings) -> None:
+    backoff = as_optional_backoff(settings.backoff)
+    problems = retry_problems(settings.max_retries, backoff, settings.retry_on)
+    if problem := next(problems, None):
+        raise WorkerDefinitionError(name, problem)
 
 
 def _check_flag(name: str, what: str, flag: object) -> None:

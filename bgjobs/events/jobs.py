@@ -76,9 +76,10 @@ class JobAttemptFailed:
 @final
 @frozen
 class JobFailed:
-    """A queue stored a job as failed, because it passed one of its limits.
+    """A queue stored a job as failed.
 
-    It will not run again: its retries are used up, or it was interrupted too often.
+    It will not run again: its retries are used up, `retry_on` of its worker decided against
+    one, or it was interrupted too often.
     """
 
     queue: str

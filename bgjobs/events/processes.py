@@ -111,8 +111,8 @@ class QueueResumed:
 class QueueError:
     """A queue, a scheduled job or the supervisor met an error.
 
-    Mostly one after which it continues, such as an unreachable database or a backoff function
-    that raised. If the error ends the queue, `ChildCrashed` follows.
+    Mostly one after which it continues, such as an unreachable database, or a function given
+    as `backoff` or `retry_on` that raised. If the error ends the queue, `ChildCrashed` follows.
     """
 
     queue: str

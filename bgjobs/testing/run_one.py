@@ -28,7 +28,6 @@ from bgjobs._core.outcomes import (
 )
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Requeue, Settlement, Succeed
-from bgjobs._core.text import error_text
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.persistence.results import with_reader
 from bgjobs._runtime.queues.attempt import (
@@ -50,8 +49,6 @@ from bgjobs.testing.run_virtual import PausingWorkers
 
 LEASE = timedelta(days=36_500)
 """Longer than any test, as no heartbeat renews the lease."""
-POLICY = RetryPolicy(max_retries=3, backoff=IMMEDIATE)
-"""The default policy of a queue, but without delays."""
 _WAITING: Sequence[LiveState] = ("waiting", "delayed")
 
 How: TypeAlias = Literal["succeeded", "raised", "discarded", "snoozed"]
@@ -80,7 +77,9 @@ async def run_one(
 ) -> Ended:
     """Store one job, run it once now, and store its end, without queues or other tasks.
 
-    `Discard` and `Snooze` are not raised here. It works in real and in virtual time.
+    `Discard` and `Snooze` are not raised here. It works in real and in virtual time. The job is
+    retried or fails by the `max_retries` of its worker, by default 3, and by its `retry_on`. A
+    retry is due at once, unless `retry_on` returns a delay.
 
     Args:
         worker: The worker of the job.
@@ -93,8 +92,10 @@ async def run_one(
         How the run ended, and the job as it is stored now.
 
     Raises:
-        Exception: What the handler raised, or `TimeoutError` for its timeout. The job is stored
-            and waits for a retry.
+        Exception: What the handler raised, or `TimeoutError` for its timeout. The job is
+            stored, and waits for a retry or has failed. Or what `retry_on` of the worker
+            raised, or `TypeError` for its answer, also if `raising` is False; then no end is
+            stored.
         ValueError: The request is for another worker, or jobs of this worker wait in the store.
             Nothing was stored.
     """
@@ -150,6 +151,11 @@ class ManualOwner:
     id: UUID = field(factory=new_id, init=False)
 
     @property
+    def policy(self) -> RetryPolicy:
+        """The policy of the worker in a queue with the default settings, without delays."""
+        return RetryPolicy().overridden(self.worker.max_retries, IMMEDIATE)
+
+    @property
     def owner(self) -> Owner:
         """The owner as the store knows it; its queue has the name of the worker."""
         return Owner(self.id, self.worker.name, "testing")
@@ -165,7 +171,8 @@ class ManualOwner:
 
     def begin(self, job: Job) -> Attempt:
         """Return an attempt at a reserved job, for `run`."""
-        return Attempt(PausingWorkers().one(self.worker), job, Environment(CapacityLimiter(1)))
+        environment = Environment(CapacityLimiter(1), _raise)
+        return Attempt(PausingWorkers().one(self.worker), job, environment)
 
     async def run(self, attempt: Attempt) -> FinishedAttempt:
         """Call the handler."""
@@ -188,7 +195,7 @@ class ManualOwner:
             it was stored, which is False if another owner holds the job.
         """
         now = self.clock.now()
-        settlement = settle(run.job, run.outcome, POLICY, Limits(), now, self.owner)
+        settlement = settle(run.job, run.outcome, self.policy, Limits(), now, self.owner)
         if not isinstance(settlement, Succeed) or not run.attempt.completions:
             lost = self.store.write(settle=[settlement], now=now).lost
             return run, settlement, not lost
@@ -200,7 +207,7 @@ class ManualOwner:
             raise
         except Exception as error:  # noqa: BLE001 - the functions of complete_with are user code
             raised = raised_by_work(error)
-            failed = FinishedAttempt(run.attempt, Raised(error_text(raised)), raised)
+            failed = FinishedAttempt(run.attempt, run.attempt.raised(raised), raised)
             return self.settle(failed)
         return run, settlement, kept
 
@@ -233,6 +240,10 @@ def check_request(worker: AnyWorker, request: JobRequest) -> None:
 def clock_of_loop() -> Clock:
     """Return a clock with the time of the running event loop, real or virtual."""
     return SystemClock() if current_virtual_clock() is None else VirtualClock()
+
+
+def _raise(job: Job, callback: str, error: BaseException) -> None:  # noqa: ARG001 - the runtime's
+    raise error
 
 
 def _how(run: FinishedAttempt) -> How:

@@ -158,14 +158,14 @@ VALUES = {
     "schedules list": "schedule,worker,state,next,recurs,cleaning,purge,in 5 h,every 6 hours",
     "watch --count 1": (
         "queue,state,owners,waiting,delayed,running,succeeded/s,failed/s,running job,worker,"
-        "for,attempts,id,when,error,019c2f0f-3,019c2f0e-4"
+        "for,attempt,id,when,error,019c2f0f-3,019c2f0e-4"
     ),
     "status": (
         "store,/srv/shop/shop.db,schema,version,jobs,schedules,queue,succeeded,failed,cancelled"
     ),
     "doctor": "check,level,finding,versions,checkpoints,bgjobs 1.0,--worker gret",
     f"jobs show {steady.FAILED} --payload": (
-        "id,worker,state,since,created,attempts,priority,crashes,interruptions,metadata tenant,"
+        "id,worker,state,since,created,attempt,priority,crashes,interruptions,metadata tenant,"
         "metadata request,acme,at,what,error,enqueued,failed for good,payload,copies"
     ),
     "jobs list --cancelled": (

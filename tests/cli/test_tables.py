@@ -220,7 +220,7 @@ def test_a_snapshot_is_a_line_a_picture_or_json() -> None:
     assert watch.snapshot_line(FIRST, SECOND, UTC) == line
     assert "; ".join(drawn[:2]) == line
     assert drawn[4].split() == ["mail", "active", "1", "5", "0", "1", "12.5", "0.5"]
-    assert drawn[7].split() == [str(ID), "send", "0.0", "s", "1"]
+    assert drawn[7].split() == [str(ID), "send", "0.0", "s", "2"]
     assert drawn[10].startswith(f"{ID}  send    0.0 s ago")
     assert shown["at"] == "2030-01-31T12:00:00Z"
     assert shown["queues"][0]["succeeded_per_second"] == 12.5

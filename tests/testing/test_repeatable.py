@@ -142,6 +142,37 @@ async def test_partial_work_that_blocks_the_next_run_is_found(world: World) -> N
     assert "The job did not succeed. It failed: RuntimeError: the lock is taken" in text
 
 
+@pytest.mark.parametrize(
+    ("settings", "runs", "end"),
+    [
+        ({}, 4, "It failed: "),
+        ({"max_retries": 1}, 2, "It failed: "),
+        ({"retry_on": TimeoutError}, 1, "It failed: "),
+        ({"max_retries": 1_000_000}, 21, "It waits for a retry: "),
+    ],
+)
+async def test_a_second_run_that_fails_is_retried_by_the_policy_of_its_worker(
+    world: World, settings: dict[str, Any], runs: int, end: str
+) -> None:
+    tries: list[str] = []
+
+    @bgjobs.worker(name="send", keep_result=False, **settings)
+    async def send(to: str) -> None:
+        if tries:
+            tries.append(to)
+            raise LookupError("sent already")
+        tries.append(to)
+        world.sent.append(to)
+
+    def reset() -> None:
+        tries.clear()
+        world.reset()
+
+    text = await world.text(send, reset=reset)
+    assert f"The job did not succeed. {end}LookupError: sent already" in text
+    assert len(tries) == 1 + runs
+
+
 async def test_a_handler_may_snooze_while_another_run_is_active(world: World) -> None:
     """The handler snoozes while the first run is active; the job runs again afterwards."""
     busy: list[str] = []

@@ -216,6 +216,57 @@ async def test_an_unreadable_payload_is_raised() -> None:
         await run_one(newer, send.request(Mail("a@b.c")))
 
 
+@pytest.mark.parametrize(
+    ("settings", "state", "attempts"),
+    [
+        ({}, "waiting", 1),
+        ({"max_retries": 1, "backoff": bgjobs.backoff.Constant(60)}, "waiting", 1),
+        ({"max_retries": 0}, "failed", 0),
+        ({"retry_on": TimeoutError}, "failed", 0),
+        ({"retry_on": OSError}, "waiting", 1),
+        ({"retry_on": lambda *_: False}, "failed", 0),
+        ({"retry_on": lambda *_: timedelta(hours=1)}, "delayed", 1),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+async def test_the_policy_of_the_worker_decides_what_follows(
+    settings: dict[str, Any], state: str, attempts: int, *, inside: bool
+) -> None:
+    def fail(connection: Any) -> None:
+        raise ConnectionResetError
+
+    @bgjobs.worker(keep_result=False, **settings)
+    async def failing(context: bgjobs.JobContext) -> None:
+        if not inside:
+            fail(None)
+        context.complete_with(fail)
+
+    ended = await run_one(failing, failing.request(), raising=False)
+    assert (ended.how, type(ended.error)) == ("raised", ConnectionResetError)
+    assert (ended.job.state, ended.job.attempts) == (state, attempts)
+    with pytest.raises(ConnectionResetError):
+        await run_one(failing, failing.request())
+
+
+@pytest.mark.parametrize("raising", [False, True])
+async def test_what_retry_on_raises_is_raised_and_no_end_is_stored(
+    tmp_path: Path, *, raising: bool
+) -> None:
+    def decide(error: BaseException, attempt: int) -> bool:
+        raise LookupError(f"no answer to {error!r} of attempt {attempt}")
+
+    @bgjobs.worker(retry_on=decide)
+    async def failing() -> None:
+        raise ConnectionResetError
+
+    store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
+    with pytest.raises(LookupError, match=r"^no answer to .*Error\(\) of attempt 1$"):
+        await run_one(failing, failing.request(), store=store, raising=raising)
+    store.open()
+    assert store.count().running == 1
+    store.close()
+
+
 async def test_the_worker_is_checked() -> None:
     for wrong, shown in [(5, "int"), (None, "None"), (send.handler, "function 'send'")]:
         worker: Any = wrong

@@ -188,6 +188,7 @@ class StoreThreads:
         while (call := self._calls.get()) is not None:
             call.run()
             self._done.append(call)
+            del call  # a waiting thread must not keep an error and its frames alive
             self._wake_loop()
 
     def _wake_loop(self) -> None:

@@ -43,6 +43,7 @@ from bgjobs._core.outcomes import (
     as_reason,
     as_snooze_delay,
 )
+from bgjobs._core.retries import decision
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
@@ -78,6 +79,8 @@ class Environment:
 
     threads: CapacityLimiter
     """For plain handlers."""
+    report_callback: Callable[[Job, str, BaseException], None]
+    """Called with what a function that decides about a failed attempt of the job has raised."""
 
 
 @final
@@ -179,7 +182,7 @@ class Attempt:
         `Exception`. Any other `BaseException` is raised as a `HandlerCrashedError`.
         """
         if isinstance(error, PayloadError):
-            return Raised(error_text(error))
+            return self.raised(error)
         if is_failure(error):  # the error is the outcome of the handler
             return self._outcome_of(error)
         if contains_error(error, KeyboardInterrupt):
@@ -198,7 +201,24 @@ class Attempt:
             return self.cancelled
         if self._interrupted:
             return Interrupted()
-        return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
+        text = f"timed out after {self.worker.timeout:g} seconds"
+        return self.raised(TimeoutError(text), f"TimeoutError: {text}")
+
+    def raised(self, error: BaseException, text: str | None = None) -> Raised:
+        """Return the outcome of an attempt that raised `error`, as `retry_on` decides about it.
+
+        If `retry_on` fails, that is reported, and the job is retried as without it. `text` is
+        stored as the error of the attempt.
+        """
+        text = error_text(error) if text is None else text
+        rule = self.worker.retry_on
+        if rule is None:
+            return Raised(text)
+        try:
+            return Raised(text, decision(rule, error, self.job.attempts + 1))
+        except BaseException as problem:  # noqa: BLE001 - a user's function may raise anything
+            self._environment.report_callback(self.job, "retry_on", problem)
+            return Raised(text)
 
     def completing(self) -> Callable[[Any], None]:
         """Return a function that does the work which the handler gave to `complete_with`.
@@ -275,7 +295,7 @@ class Attempt:
         if self._interrupted:
             return Interrupted()
         hint = other_loop_hint(error, on_loop=self._on_loop)
-        return Raised(error_text(error, hint=hint))
+        return self.raised(error, error_text(error, hint=hint))
 
 
 async def call_in_thread(

@@ -9,6 +9,7 @@ that are released by the monitor. If the store is unavailable, the queue goes on
 ends.
 """
 
+from functools import partial
 from typing import final
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from bgjobs._runtime.notifications.commands import first_commands
 from bgjobs._runtime.queues.attempt import Attempt, Environment
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.inbox import Inbox
-from bgjobs._runtime.queues.settler import Settler
+from bgjobs._runtime.queues.settler import Settler, report_callback
 from bgjobs._runtime.queues.slot import Slot, Slots
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices
@@ -53,7 +54,9 @@ class Consumer:
         self._bus = state.bus
         self._node = node
         self._workers = {worker.name: worker for worker in state.config.workers}
-        self._environment = Environment(CapacityLimiter(self._queue.concurrency))
+        self._environment = Environment(
+            CapacityLimiter(self._queue.concurrency), partial(report_callback, state, services)
+        )
         self._slots: list[Slot] = []
         self._culprits: set[UUID] = set()
 

@@ -11,7 +11,6 @@ is written by the task of its slot.
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
-from random import Random
 from typing import final
 from uuid import UUID
 
@@ -21,14 +20,12 @@ from bgjobs._core.jobs import Job, Owner
 from bgjobs._core.outcomes import (
     Discarded,
     Outcome,
-    Raised,
     RetryPolicy,
     Returned,
     Snoozed,
     settle,
 )
 from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs._core.text import error_text
 from bgjobs._runtime.bus import Bus, callback_error
 from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.guard import LeaseGuard
@@ -84,6 +81,14 @@ def _report_requeue(bus: Bus, queue: str, job: Job, put_back: Requeue) -> None:
         bus.emit(JobAttemptFailed, queue, job, put_back.errors[-1].error, delay)
 
 
+def report_callback(
+    queue: QueueState, services: WorkerServices, job: Job, callback: str, error: BaseException
+) -> None:
+    """Emit what a user's function raised that decides about a failed attempt of this job."""
+    bus = services.planner.bus_for(job, queue.bus)
+    bus.emit(QueueError, queue.name, callback_error(callback, error))
+
+
 MOST_REFUSED = 3
 """Ends of one kind that may be refused in a row; more is not a problem of single rows."""
 
@@ -136,9 +141,11 @@ class Settler:
         self._services = services
         self._owner = owner
         self._guard = guard
-        self._policy = RetryPolicy(
-            max_retries=queue.max_retries, backoff=queue.backoff, random=Random()
-        )
+        policy = RetryPolicy(max_retries=queue.max_retries, backoff=queue.backoff)
+        self._policies = {
+            worker.name: policy.overridden(worker.max_retries, worker.backoff)
+            for worker in queue.workers
+        }
         self._capped = frozenset(cap.name for cap in control.caps)
         self._refused: dict[type[Settlement], int] = {}
         """How many ends of each kind were refused since one of that kind was written."""
@@ -238,7 +245,7 @@ class Settler:
             () if job.occurrence is None else self._services.planner.followers(job, settlement)
         )
         end = End(followers, settlement, attempt, outcome, self)
-        if attempt.result is not None:
+        if attempt.result is not None and isinstance(settlement, Succeed):
             end.result_size = len(attempt.result)
         return end
 
@@ -246,12 +253,11 @@ class Settler:
         job, limits = attempt.job, self._services.config.limits
         now = self._services.time.shown()
         scheduled = self._services.planner.scheduled(job)
-        policy = self._policy if scheduled is None else scheduled.policy
+        policy = self._policies[job.name] if scheduled is None else scheduled.policy
         try:
             return settle(job, outcome, policy, limits, now, self._owner)
         except BaseException as error:  # noqa: BLE001 - a user's backoff may raise anything
-            bus = self._services.planner.bus_for(job, self._control.bus)
-            bus.emit(QueueError, self._control.name, callback_error("backoff", error))
+            report_callback(self._control, self._services, job, "backoff", error)
             policy = evolve(policy, backoff=Exponential())
             return settle(job, outcome, policy, limits, now, self._owner)
 
@@ -281,24 +287,32 @@ class Settler:
                 raise
 
     async def _write_one(self, end: End) -> None:
-        attempt, settlements = end.attempt, self._services.settlements
-        if isinstance(end.settlement, Succeed) and attempt.completions:
-            try:
-                work = attempt.completing()
-                kept = await settlements.complete(end.settlement, work, end.enqueue)
-            except HandlerCrashedError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
-                failed = self._end(attempt, Raised(error_text(raised_by_work(error))))
-                await self._write_alone(failed)
-                return
+        if isinstance(end.settlement, Succeed) and end.attempt.completions:
+            answer = await self._complete(end)
+            if isinstance(answer, End):
+                await self._write_alone(answer)
+            else:
+                self._report(end, kept=answer)
+            return
+        written = await self._services.settlements.settle(end.settlement, end.enqueue)
+        if written.cancelled:
+            await self._cancel(end, written)
         else:
-            written = await settlements.settle(end.settlement, end.enqueue)
-            if written.cancelled:
-                await self._cancel(end, written)
-                return
-            kept = not written.lost
-        self._report(end, kept=kept)
+            self._report(end, kept=not written.lost)
+
+    async def _complete(self, end: End) -> bool | End:
+        """Write a success with the work given to `complete_with`; return whether it was kept.
+
+        If the work raises, nothing is written: return the end of the failed attempt instead.
+        """
+        attempt, settlements = end.attempt, self._services.settlements
+        try:
+            work = attempt.completing()
+            return await settlements.complete(end.settlement, work, end.enqueue)
+        except HandlerCrashedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
+            return self._end(attempt, attempt.raised(raised_by_work(error)))
 
     async def _cancel(self, end: End, written: Written) -> None:
         """Emit the end of a job that an operator cancelled before it was put back."""

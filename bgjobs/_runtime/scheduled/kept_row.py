@@ -46,7 +46,8 @@ class KeptRow(ScheduledRow):
         super().__init__(job.recurrence, job.run_request(), services, bus)
         self.job: ScheduledJob = job
         """The settings that are in force in this process."""
-        self.policy: RetryPolicy = RetryPolicy(max_retries=job.max_retries, backoff=job.backoff)
+        policy = RetryPolicy().overridden(job.worker.max_retries, job.worker.backoff)
+        self.policy: RetryPolicy = policy.overridden(job.max_retries, job.backoff)
         self._is_running = services.is_running
         self.add(self._as_configured())
 

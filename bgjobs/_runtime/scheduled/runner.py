@@ -12,6 +12,7 @@ from contextlib import suppress
 from anyio import create_task_group, move_on_after, sleep
 
 from bgjobs._core.config import Queue, ScheduledJob
+from bgjobs._core.outcomes import RetryPolicy
 from bgjobs._runtime.queues.consumer import Consumer
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.scheduled.kept_row import KeptRow
@@ -26,12 +27,13 @@ PREPARATION = 2.0
 
 def queue_of(job: ScheduledJob) -> Queue:
     """Return the queue of one slot that runs it, and other jobs of its worker."""
+    policy = RetryPolicy().overridden(job.max_retries, job.backoff)
     return Queue(
         job.name,
         workers=[job.worker],
         concurrency=1,
-        max_retries=job.max_retries,
-        backoff=job.backoff,
+        max_retries=policy.max_retries,
+        backoff=policy.backoff,
         poll_interval=job.poll_interval,
     )
 

@@ -295,13 +295,13 @@ def _queues(before: Snapshot | None, now: Snapshot) -> RenderableType:
 
 def _running(now: Snapshot) -> RenderableType:
     return tables.table(
-        ("running job", "worker", "for", "attempts"),
+        ("running job", "worker", "for", "attempt"),
         [
             (
                 now.ids.get(job.id, str(job.id)),
                 job.name,
                 "" if job.reserved_at is None else short_duration(now.at - job.reserved_at),
-                job.attempts,
+                job.attempts + 1,
             )
             for job in now.running
         ],

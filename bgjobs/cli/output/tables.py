@@ -33,7 +33,7 @@ _COLOURS = {
 
 _COUNTED = ("waiting", "delayed", "running", "succeeded", "failed", "cancelled")
 """The states of jobs in the order in which their numbers are shown."""
-_NUMBERS = {"attempts", "owners", "succeeded/s", "failed/s", *_COUNTED}
+_NUMBERS = {"attempt", "owners", "succeeded/s", "failed/s", *_COUNTED}
 """Columns that are aligned to the right."""
 _MAX_LENGTH = 1_000
 """Characters of one value that are shown."""
@@ -127,7 +127,7 @@ def job(found: bgjobs.AnyJob, now: datetime, zone: tzinfo | None) -> Facts:
         *_cancellation(found),
         ("since" if when <= now else "due", time_and_age(when, now, zone)),
         ("created", time_and_age(found.created_at, now, zone)),
-        ("attempts", found.attempts),
+        ("attempt", found.attempts + 1),
         ("priority", found.priority),
     ]
     pairs += [("crashes", found.crashes)] if found.crashes else []

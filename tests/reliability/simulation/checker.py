@@ -299,8 +299,10 @@ class Checker:
                     run is not None and run.failed and new.attempts >= self._plan.max_retries
                 )
                 discarded = run is not None and run.end == "discarded"
+                gave_up = run is not None and run.end == "gave up"
                 end = "discarded" if discarded else "failed"
-                self._expect(used_up or discarded, new, f"failed after {run and run.end}")
+                right = used_up or discarded or gave_up
+                self._expect(right, new, f"failed after {run and run.end}")
             case counted:
                 self._journal.fail(f"job {new.id}: counted {counted}")
         self._histories.ended(old, new, {end})

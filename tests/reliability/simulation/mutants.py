@@ -15,6 +15,7 @@ from bgjobs._core.jobs import Job, Owner
 from bgjobs._runtime.leases.registry import Lease
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.ticket import Ticket
+from bgjobs._runtime.queues import attempt
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs.stores.types import Written
 from tests.reliability.simulation.database import shared_database
@@ -154,6 +155,13 @@ def no_history() -> Generator[None]:
         yield
 
 
+@contextmanager
+def every_error_retried() -> Generator[None]:
+    """Retry a job after errors that its worker does not retry."""
+    with patch.object(attempt, "decision", lambda *_: True):
+        yield
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -170,5 +178,6 @@ MUTANTS: Mapping[str, Mutant] = {
         kept_commands,
         lost_results,
         no_history,
+        every_error_retried,
     )
 }

@@ -22,7 +22,9 @@ ISOLATED_SHARE = 0.15
 DURATIONS = (0.1, 2.0, 6.0, 1.5 * LEASE)
 """The most seconds that the handlers of a seed take."""
 
-Action = Literal["return", "raise", "discard", "snooze", "crash", "raise in transaction"]
+Action = Literal[
+    "return", "raise", "give up", "discard", "snooze", "crash", "raise in transaction"
+]
 """What a handler does at its end, or in the work that it passes to `complete_with`."""
 FaultKind = Literal["pause", "kill", "stop", "jump", "outage"]
 OrderKind = Literal["cancel", "retry"]
@@ -263,6 +265,7 @@ def _actions(random: Random) -> tuple[Action, ...]:
     kinds: tuple[Action, ...] = (
         "raise",
         "raise",
+        "give up",
         "snooze",
         "discard",
         "crash",

@@ -256,6 +256,7 @@ End = Literal[
     "returned",
     "raised in transaction",
     "raised",
+    "gave up",
     "discarded",
     "snoozed",
     "crashed",

@@ -26,6 +26,7 @@ EXPECTED_STEPS = {
         "returned",
         "raised in transaction",
         "raised",
+        "gave up",
         "discarded",
         "snoozed",
         "crashed",

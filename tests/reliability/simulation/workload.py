@@ -31,6 +31,14 @@ class TransactionError(Exception):
     """An error inside the transaction that completes a job."""
 
 
+class GivenUpError(Exception):
+    """An error after which no job is retried."""
+
+
+RETRIED = (ValueError, TransactionError, TimeoutError)
+"""The errors after which a job is retried."""
+
+
 @final
 @frozen
 class Workload:
@@ -43,7 +51,7 @@ class Workload:
 WORKLOAD: ContextVar[Workload] = ContextVar("WORKLOAD")
 
 
-@bgjobs.worker(name="plain", keep_result=True)
+@bgjobs.worker(name="plain", keep_result=True, retry_on=RETRIED)
 async def plain(context: bgjobs.JobContext, number: int) -> tuple[int, int]:
     """Do what the plan says for the job of this number; return it and the reservation's."""
     planned_job = WORKLOAD.get().planned_jobs[number]
@@ -54,7 +62,7 @@ async def plain(context: bgjobs.JobContext, number: int) -> tuple[int, int]:
     return result
 
 
-@bgjobs.worker(name="timed", timeout=TIMEOUT)
+@bgjobs.worker(name="timed", timeout=TIMEOUT, retry_on=RETRIED)
 async def timed(context: bgjobs.JobContext, number: int) -> None:
     """Do the same, with a timeout."""
     planned_job = WORKLOAD.get().planned_jobs[number]
@@ -113,6 +121,9 @@ def _finish(runs: Runs, run: Run, step: Step, context: bgjobs.JobContext) -> Non
         case "raise":
             runs.ended(run, "raised")
             raise ValueError("as planned")
+        case "give up":
+            runs.ended(run, "gave up")
+            raise GivenUpError("as planned")
         case "discard":
             runs.ended(run, "discarded")
             raise Discard("as planned")

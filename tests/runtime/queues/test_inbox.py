@@ -37,7 +37,8 @@ def some_attempts(count: int) -> list[Attempt]:
         )
         for one in new_ids(count)
     ]
-    return [Attempt(mail, job, Environment(anyio.CapacityLimiter(1))) for job in jobs]
+    environment = Environment(anyio.CapacityLimiter(1), lambda *_: None)
+    return [Attempt(mail, job, environment) for job in jobs]
 
 
 async def take_all(inbox: Inbox, taken: list[Attempt], *, slowly: bool) -> None:

@@ -27,17 +27,20 @@ from bgjobs import (
     PastEnd,
     PastReservation,
     Queue,
+    ScheduledJob,
     SQLiteStore,
     State,
     SucceededJob,
     TimelineEntry,
     UnreadableJob,
     connect,
+    every,
     run,
     worker,
 )
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.workers import Worker
+from bgjobs.backoff import IMMEDIATE, Backoff, Exponential
 from bgjobs.errors import JobCancelledError, JobFailedError
 
 
@@ -138,7 +141,38 @@ async def results(client: Client, some_id: UUID) -> None:
         assert_type(error.job.reason, str)
 
 
+def decide(error: BaseException, attempt: int) -> bool | timedelta:
+    """A `retry_on` that uses everything it may."""
+    if isinstance(error, KeyError):
+        return False
+    return timedelta(minutes=attempt) if attempt > 1 else True
+
+
+@worker(max_retries=5, backoff=lambda attempt: 2.0 * attempt, retry_on=ConnectionError)
+async def fetch(page: str) -> None:
+    """With a failure policy."""
+
+
+@worker(retry_on=[ConnectionError, TimeoutError, SystemExit], keep_result=True)
+async def measure(ctx: JobContext, page: str) -> int:
+    """With a failure policy, a context and a result."""
+    return len(page)
+
+
+worker(max_retries=None, backoff=None, retry_on=None)(digest.handler)
+worker(backoff=IMMEDIATE, retry_on=decide)(digest.handler)
+worker(backoff=Exponential(base=1.0), retry_on=(OSError,))(digest.handler)
+worker(retry_on=lambda error, attempt: isinstance(error, OSError) and attempt < 3)
+ScheduledJob(digest, every(hours=1), max_retries=None, backoff=None)
+ScheduledJob(digest, every(hours=1), max_retries=1, backoff=IMMEDIATE)
+ScheduledJob(digest, every(hours=1), backoff=lambda attempt: timedelta(seconds=attempt))
+
+
 async def calls(bg: BgJobs) -> None:
+    assert_type(fetch.request("/"), JobRequest[NotKept])
+    assert_type(measure.request("/"), JobRequest[int])
+    assert_type(fetch.max_retries, int | None)
+    assert_type(fetch.backoff, Backoff | None)
     assert_type(send.request("a"), JobRequest[NotKept])
     assert_type(send.request("a", 2, urgent=True), JobRequest[NotKept])
     assert_type(send.request(to="a", copies=2), JobRequest[NotKept])

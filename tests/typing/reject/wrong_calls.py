@@ -13,8 +13,10 @@ from bgjobs import (
     JobContext,
     JobFilter,
     Queue,
+    ScheduledJob,
     SQLiteStore,
     connect,
+    every,
     worker,
 )
 
@@ -37,6 +39,36 @@ async def plain(to: str) -> None: ...
 
 worker(5)  # E: call-overload | reportArgumentType, reportCallIssue
 worker(timeout="soon")  # E: call-overload | reportArgumentType
+
+worker(max_retries="many")  # E: call-overload | reportArgumentType
+worker(max_retries=2.5)  # E: call-overload | reportArgumentType
+worker(backoff=5)  # E: call-overload | reportArgumentType
+worker(backoff="slow")  # E: call-overload | reportArgumentType
+worker(backoff=lambda: 5)  # E: arg-type | reportArgumentType
+worker(retry_on=5)  # E: call-overload | reportArgumentType
+worker(retry_on="OSError")  # E: arg-type | reportArgumentType
+worker(retry_on=int)  # E: arg-type | reportArgumentType
+worker(retry_on=[OSError, int])  # E: list-item | reportArgumentType
+worker(retry_on=KeyboardInterrupt)  # E: arg-type | reportArgumentType
+worker(retry_on=OSError())  # E: call-overload | reportArgumentType
+worker(retry_on={OSError})  # E: call-overload | reportArgumentType
+worker(retry_on=lambda error: True)  # E: arg-type | reportArgumentType
+worker(retry_on=lambda error, attempt: 5)  # E: arg-type | reportArgumentType
+worker(retry_on=lambda error, attempt: None)  # E: arg-type | reportArgumentType
+
+
+async def choose_later(error: BaseException, attempt: int) -> bool:
+    return True
+
+
+def choose_narrowly(error: OSError, attempt: int) -> bool:
+    return True
+
+
+worker(retry_on=choose_later)  # E: arg-type | reportArgumentType
+worker(retry_on=choose_narrowly)  # E: arg-type | reportArgumentType
+ScheduledJob(add, every(days=1), max_retries="many")  # E: arg-type | reportArgumentType
+ScheduledJob(add, every(days=1), backoff=5)  # E: arg-type | reportArgumentType
 
 send.request(5)  # E: arg-type | reportArgumentType
 send.request()  # E: call-arg | reportCallIssue

@@ -292,6 +292,29 @@ def test_the_backoff_is_asked_for_the_attempt_that_raised() -> None:
     assert (asked, end.delay, end.attempts) == ([5], timedelta(seconds=5), 5)
 
 
+def test_an_error_that_is_not_to_be_retried_fails_the_job_although_retries_are_left() -> None:
+    end = settled(held(errors=EARLIER), Raised("E", retry=False))
+    assert isinstance(end, Fail)
+    assert (end.error, end.attempts) == ("E", 0)
+    assert end.errors == (*EARLIER, AttemptError(1, NOW, "E", RESERVED_AT))
+    assert end.history == (past(held(), "failed"),)
+
+
+def test_a_decided_delay_replaces_that_of_the_backoff() -> None:
+    def refuse(attempt: int) -> float:
+        raise AssertionError("it must not be asked")
+
+    policy = RetryPolicy(max_retries=1, backoff=Custom(refuse))
+    end = settled(held(), Raised("E", retry=DELAY), policy)
+    assert isinstance(end, Requeue)
+    assert (end.delay, end.attempts) == (DELAY, 1)
+
+
+@pytest.mark.parametrize("retry", [True, False, DELAY], ids=repr)
+def test_the_retries_are_limited_whatever_is_decided(retry: Any) -> None:
+    assert isinstance(settled(held(attempts=3), Raised("E", retry)), Fail)
+
+
 def test_the_jitter_comes_from_the_policy_s_random() -> None:
     def delay() -> timedelta | None:
         policy = RetryPolicy(max_retries=9, backoff=Exponential(), random=Random(7))

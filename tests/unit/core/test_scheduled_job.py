@@ -9,7 +9,7 @@ import pytest
 import bgjobs
 from bgjobs import every, schedule
 from bgjobs._core.occurrences import Recurrence
-from bgjobs.backoff import Constant, Exponential
+from bgjobs.backoff import Constant
 from bgjobs.errors import ConfigError
 
 HOURLY = every(hours=1)
@@ -34,7 +34,7 @@ def problems(*args: Any, **settings: Any) -> tuple[str, ...]:
 
 def test_it_has_the_name_of_its_worker_and_careful_defaults() -> None:
     job = bgjobs.ScheduledJob(purge, HOURLY)
-    assert (job.name, job.max_retries, job.backoff) == ("purge", 3, Exponential())
+    assert (job.name, job.max_retries, job.backoff) == ("purge", None, None)
     assert (job.catch_up, job.misfire_grace, job.jitter) == ("once", None, 0.0)
     assert job.listeners == ()
     assert job.run_request() == purge.request()
