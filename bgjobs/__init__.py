@@ -32,6 +32,7 @@ from bgjobs._core.jobs import (
     UnreadableJob,
 )
 from bgjobs._core.limits import RateLimit
+from bgjobs._core.middleware import Middleware
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.outcomes import Discard, Limits, Snooze
 from bgjobs._core.requests import JobRequest
@@ -102,6 +103,7 @@ __all__ = [
     "Listener",
     "Listing",
     "LiveOwner",
+    "Middleware",
     "Migration",
     "NotKept",
     "Occurrence",

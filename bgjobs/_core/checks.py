@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 from bgjobs._core.jobs import LARGEST_WHOLE
 from bgjobs._core.lazy import is_generator_function
+from bgjobs._core.middleware import WANTED, kind_if_not_middleware
 from bgjobs._core.problems import backoff_problems, plain_problems, whole_problems
 from bgjobs._core.requests import LONGEST_NAME
 from bgjobs._core.retries import retry_problems
@@ -16,6 +17,8 @@ from bgjobs._core.timestamps import LONGEST_DELAY
 from bgjobs._core.workers import Worker
 from bgjobs.errors import ConfigError
 
+T = TypeVar("T")
+
 LONGEST_TIME = 1e9
 """The largest number of seconds in a setting, some thirty years."""
 
@@ -23,6 +26,15 @@ LONGEST_TIME = 1e9
 def duplicates(names: Iterable[str]) -> list[str]:
     """Return the names that occur more than once, sorted."""
     return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def as_tuple(values: Iterable[T]) -> Sequence[T]:
+    """Return an iterable as a tuple, and anything else as it is, for the checks to refuse."""
+    if isinstance(values, str | bytes):  # else each character would be an entry
+        return cast("Sequence[T]", values)
+    if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        return values
+    return tuple(values)
 
 
 class Problems:
@@ -137,12 +149,9 @@ class Problems:
 
     def each(self, what: str, values: object, fits: Callable[[object], bool], one: str) -> None:
         """Expect a tuple whose entries all satisfy `fits`; `one` describes a valid entry."""
-        if not isinstance(values, tuple):
-            self.add(f"{what}: expected a list of them, found {type(values).__name__}")
-            return
-        for position, value in enumerate(cast("tuple[object, ...]", values)):
+        for place, value in self._entries(what, values):
             if not fits(value):
-                self.add(f"{what}[{position}]: expected {one}, found {_kind(value)}")
+                self.add(f"{place}: expected {one}, found {_kind(value)}")
 
     def workers(self, what: str, values: object) -> None:
         """Expect a tuple of workers."""
@@ -156,6 +165,20 @@ class Problems:
                 if is_generator_function(value):
                     expected = "expected a function of one event, found a generator function"
                     self.add(f"{what}[{position}]: {expected}")
+
+    def middleware(self, what: str, values: object) -> None:
+        """Expect a tuple of functions that make async context managers."""
+        for place, value in self._entries(what, values):
+            if found := kind_if_not_middleware(value):
+                self.add(f"{place}: expected {WANTED}, found {found}")
+
+    def _entries(self, what: str, values: object) -> Iterator[tuple[str, object]]:
+        """Yield the place and the value of each entry of what is expected to be a tuple."""
+        if isinstance(values, tuple):
+            for position, value in enumerate(cast("tuple[object, ...]", values)):
+                yield f"{what}[{position}]", value
+        else:
+            self.add(f"{what}: expected a list of them, found {type(values).__name__}")
 
 
 def check_handlers(workers: Iterable[Worker[..., Any]]) -> None:

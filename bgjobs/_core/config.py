@@ -8,7 +8,7 @@ for `bgjobs.run`.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 from attrs import Factory, evolve, field, frozen
 
@@ -16,9 +16,11 @@ from bgjobs._core.checks import (
     LONGEST_TIME,
     Problems,
     ambiguous_handlers,
+    as_tuple,
     duplicates,
 )
 from bgjobs._core.clock import Clock, SystemClock
+from bgjobs._core.middleware import Middleware
 from bgjobs._core.occurrences import Recurrence
 from bgjobs._core.outcomes import Limits
 from bgjobs._core.requests import JobOptions, JobRequest
@@ -34,7 +36,6 @@ if TYPE_CHECKING:  # not needed by programs that only enqueue, whose import is f
     from bgjobs.events import Listener
     from bgjobs.schedules import Schedule
 
-T = TypeVar("T")
 AnyWorker: TypeAlias = Worker[..., Any]
 """A worker of any signature and result."""
 
@@ -49,30 +50,25 @@ LONGEST_POLL = 604_800.0
 """Seconds; a week, for tests in virtual time, whose clock stops at each poll."""
 
 
-def _tuple(values: Iterable[T]) -> Sequence[T]:
-    """Return an iterable as a tuple, and anything else as it is, for the checks to refuse."""
-    if isinstance(values, str | bytes):  # else each character would be an entry
-        return cast("Sequence[T]", values)
-    if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
-        return values
-    return tuple(values)
-
-
 # One for each type, because type checkers take the type of a setting from its converter.
 def _queues(values: "Iterable[Queue]") -> "Sequence[Queue]":
-    return _tuple(values)
+    return as_tuple(values)
 
 
 def _scheduled_jobs(values: "Iterable[ScheduledJob]") -> "Sequence[ScheduledJob]":
-    return _tuple(values)
+    return as_tuple(values)
 
 
 def _workers(values: Iterable[AnyWorker]) -> Sequence[AnyWorker]:
-    return _tuple(values)
+    return as_tuple(values)
 
 
 def _listeners(values: "Iterable[Listener]") -> "Sequence[Listener]":
-    return _tuple(values)
+    return as_tuple(values)
+
+
+def _middleware(values: Iterable[Middleware]) -> Sequence[Middleware]:
+    return as_tuple(values)
 
 
 def _quarter_of_lease(config: "Config") -> float:
@@ -165,6 +161,8 @@ class Queue:
     """Seconds between two polls of the store while no notification of new jobs arrives."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners, kw_only=True)
     """Functions called with the events of this queue, before those of the configuration."""
+    middleware: Sequence[Middleware] = field(default=(), converter=_middleware, kw_only=True)
+    """What to enter around each handler, inside the middleware of the configuration."""
 
     def __attrs_post_init__(self) -> None:
         with Problems(f"queue {value_text(self.name)}") as problems:
@@ -174,6 +172,7 @@ class Queue:
             problems.seconds("poll_interval", self.poll_interval, least=0.01, most=LONGEST_POLL)
             problems.backoff("backoff", self.backoff)
             problems.listeners("listeners", self.listeners)
+            problems.middleware("middleware", self.middleware)
             problems.workers("workers", self.workers)
             if self.workers == ():
                 problems.add("workers: expected at least one, found none")
@@ -302,6 +301,9 @@ class Config:
     """Workers whose jobs this process may enqueue, while other processes run them."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners)
     """Functions called with every event; see `bgjobs.events`."""
+    middleware: Sequence[Middleware] = field(default=(), converter=_middleware)
+    """Functions of a job and its context that return async context managers, which are entered
+    around each handler, also of scheduled jobs; the outermost first."""
     log_failures: bool = True
     """Whether to log a warning for each job that failed, unless `log_listener` logs it."""
     before_enqueue: Callable[[JobRequest], JobRequest] | None = None
@@ -343,6 +345,7 @@ class Config:
             )
             problems.workers("enqueue_only", self.enqueue_only)
             problems.listeners("listeners", self.listeners)
+            problems.middleware("middleware", self.middleware)
             problems.flag("log_failures", self.log_failures)
             if self.before_enqueue is not None:
                 problems.plain("before_enqueue", self.before_enqueue)

@@ -29,6 +29,12 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             waiting.extend(group.exceptions)
 
 
+def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
+    """Whether `error`, or each error in this group, means a failed attempt or is of `more`."""
+    kinds: tuple[type[BaseException], ...] = (Exception, SystemExit, *more)
+    return all(isinstance(one, kinds) for one in leaves(error))
+
+
 def unwrapped(error: BaseException) -> BaseException:
     """Return the only exception in a group, also of nested groups; else the error itself."""
     while isinstance(error, BaseExceptionGroup):

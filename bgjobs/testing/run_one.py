@@ -1,6 +1,6 @@
 """`run_one`: run one job once, the way a queue does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, final
 from uuid import UUID
@@ -12,8 +12,10 @@ from bgjobs._core.arguments import check_flag, check_type
 from bgjobs._core.arguments import check_request as check_is_request
 from bgjobs._core.clock import Clock, SystemClock
 from bgjobs._core.config import AnyWorker
+from bgjobs._core.exceptions import is_failure
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import AnyJob, Job, LiveState, Owner
+from bgjobs._core.middleware import Middleware, as_middleware
 from bgjobs._core.outcomes import (
     Crashed,
     Discarded,
@@ -34,7 +36,6 @@ from bgjobs._runtime.queues.attempt import (
     Attempt,
     Environment,
     HandlerCrashedError,
-    is_failure,
     raised_by_work,
 )
 from bgjobs.backoff import IMMEDIATE
@@ -74,6 +75,7 @@ async def run_one(
     *,
     store: Store | None = None,
     raising: bool = True,
+    middleware: Iterable[Middleware] = (),
 ) -> Ended:
     """Store one job, run it once now, and store its end, without queues or other tasks.
 
@@ -87,23 +89,25 @@ async def run_one(
         store: The store to use, for example one with the tables of `complete_with`; by default
             a new SQLite store in memory. No other job of this worker may wait in it.
         raising: False returns what the handler raised as `Ended.error` instead of raising it.
+        middleware: What `Config` and `Queue` have as `middleware`, the outermost first.
 
     Returns:
         How the run ended, and the job as it is stored now.
 
     Raises:
-        Exception: What the handler raised, or `TimeoutError` for its timeout. The job is
-            stored, and waits for a retry or has failed. Or what `retry_on` of the worker
-            raised, or `TypeError` for its answer, also if `raising` is False; then no end is
-            stored.
+        Exception: What the handler or a middleware raised, or `TimeoutError` for the timeout of
+            the worker. The job is stored, and waits for a retry or has failed. Or what
+            `retry_on` of the worker raised, or `TypeError` for its answer, also if `raising` is
+            False; then no end is stored.
         ValueError: The request is for another worker, or jobs of this worker wait in the store.
             Nothing was stored.
     """
     check_request(worker, request)
     check_flag("raising", raising)
+    entered = as_middleware("middleware", middleware)
     used = SQLiteStore(":memory:") if store is None else store
     with opened(used):
-        owner, job_id = ManualOwner(used, worker, clock_of_loop()), new_id()
+        owner, job_id = ManualOwner(used, worker, clock_of_loop(), entered), new_id()
         put(used, request, job_id, owner.clock.now())
         run = await owner.run(owner.begin(owner.reserve(job_id)))
         run, settlement, _ = owner.settle(run)
@@ -148,6 +152,7 @@ class ManualOwner:
     store: Store
     worker: AnyWorker
     clock: Clock
+    middleware: tuple[Middleware, ...] = ()
     id: UUID = field(factory=new_id, init=False)
 
     @property
@@ -171,7 +176,7 @@ class ManualOwner:
 
     def begin(self, job: Job) -> Attempt:
         """Return an attempt at a reserved job, for `run`."""
-        environment = Environment(CapacityLimiter(1), _raise)
+        environment = Environment(CapacityLimiter(1), _raise, self.middleware)
         return Attempt(PausingWorkers().one(self.worker), job, environment)
 
     async def run(self, attempt: Attempt) -> FinishedAttempt:

@@ -1,9 +1,9 @@
 """One attempt of a job: the call of its handler, and the outcome of that call.
 
 The task of a slot runs it, for plain handlers in a thread. It ends when the handler has ended,
-and with it everything that the handler returned to be awaited. The timeout of the worker, the
-end of the grace and an operator cancel it through the cancel scope of the slot. It does not use
-the store.
+and with it everything that the handler returned to be awaited, and when its middleware is left.
+The timeout of the worker, the end of the grace and an operator cancel it through the cancel
+scope of the slot. It does not use the store.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from functools import partial
 from inspect import isawaitable
 from math import inf
 from types import CoroutineType
-from typing import Any, final
+from typing import Any, cast, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -23,7 +23,7 @@ from attrs import frozen
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.context import JobContext
-from bgjobs._core.exceptions import leaves, unwrapped
+from bgjobs._core.exceptions import is_failure, unwrapped
 from bgjobs._core.jobs import Job
 from bgjobs._core.lazy import (
     close_coroutines,
@@ -31,6 +31,7 @@ from bgjobs._core.lazy import (
     is_unfinished,
     refuse_unfinished,
 )
+from bgjobs._core.middleware import Middleware
 from bgjobs._core.outcomes import (
     Cancelled,
     Discard,
@@ -47,6 +48,7 @@ from bgjobs._core.retries import decision
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
+from bgjobs._runtime.queues.middleware import MiddlewareStack
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError
 
 MOST_AWAITS = 10
@@ -81,6 +83,8 @@ class Environment:
     """For plain handlers."""
     report_callback: Callable[[Job, str, BaseException], None]
     """Called with what a function that decides about a failed attempt of the job has raised."""
+    middleware: tuple[Middleware, ...] = ()
+    """Entered around each handler, the outermost first."""
 
 
 @final
@@ -89,7 +93,8 @@ class Attempt:
 
     A handler that returns has succeeded, even if it was cancelled before. One that its timeout
     cancels has failed. One that `interrupt` cancels, or that raises after that, was
-    interrupted. One that `cancel` cancels, or that raises after that, ends as cancelled.
+    interrupted. One that `cancel` cancels, or that raises after that, ends as cancelled. What
+    its middleware raises when it is left counts as raised by the handler.
     """
 
     __slots__ = (
@@ -146,14 +151,14 @@ class Attempt:
         Raises what the handler raises, `PayloadError` and `ResultError`; see `outcome_of`.
         """
         self._scope = scope
-        worker = self.worker
-        args, kwargs = worker.decode(self.job.payload)
-        if worker.takes_context:
-            self._context = JobContext(self.job, self._deadline(clock))
-            args = (self._context, *args)
+        worker, middleware = self.worker, self._environment.middleware
+        args, kwargs = self._arguments(clock)
         if worker.timeout is not None:
             scope.deadline = current_time() + worker.timeout
         try:
+            if middleware:
+                await self._call_inside(middleware, args, kwargs)
+                return
             if worker.is_async:
                 context = copy_context()
                 answer: Any = context.run(worker.handler, *args, **kwargs)
@@ -244,6 +249,43 @@ class Attempt:
                 raise CallbackFailedError(what, error) from error
             raise HandlerCrashedError(self.worker.name, error) from error
 
+    def _arguments(self, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of the handler, and make a context if anything takes one."""
+        worker = self.worker
+        args, kwargs = worker.decode(self.job.payload)
+        if worker.takes_context or self._environment.middleware:
+            self._context = JobContext(self.job, self._deadline(clock))
+            args = (self._context, *args) if worker.takes_context else args
+        return args, kwargs
+
+    async def _call_inside(
+        self, middleware: Sequence[Middleware], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Call the handler inside middleware, in a context that they share."""
+        self._on_loop = True
+        context = cast("JobContext", self._context)  # `call` has made it
+        call = partial(self._call_handler, args, kwargs)
+        stack = MiddlewareStack(middleware, self.job, context, call)
+        await IsolatedContext(stack.run(), copy_context())
+
+    async def _call_handler(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Do what `call` does without middleware, but in the current context."""
+        worker = self.worker
+        if worker.is_async:
+            answer: Any = worker.handler(*args, **kwargs)
+            if type(answer) is CoroutineType:
+                answer = cast("Any", await answer)
+            context = copy_context()
+        else:
+            self._on_loop = False
+            threads = self._environment.threads
+            answer, context = await call_in_thread(worker.handler, args, kwargs, threads)
+            self._on_loop = True
+        if answer is not None and is_unfinished(answer):
+            answer = await self._finish(answer, context)
+        if worker.results is not None:
+            self.result = worker.results.encode(answer)
+
     async def _finish(self, answer: object, context: Context) -> object:
         """Await what a handler has returned, and return its result.
 
@@ -310,12 +352,6 @@ async def call_in_thread(
         return handler(*args, **kwargs), copy_context()
 
     return await to_thread.run_sync(call, limiter=threads)
-
-
-def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
-    """Whether `error`, or each error in this group, means a failed attempt or is of `more`."""
-    kinds: tuple[type[BaseException], ...] = (Exception, SystemExit, *more)
-    return all(isinstance(one, kinds) for one in leaves(error))
 
 
 def _has_ended(answer: object) -> bool:

@@ -55,7 +55,9 @@ class Consumer:
         self._node = node
         self._workers = {worker.name: worker for worker in state.config.workers}
         self._environment = Environment(
-            CapacityLimiter(self._queue.concurrency), partial(report_callback, state, services)
+            CapacityLimiter(self._queue.concurrency),
+            partial(report_callback, state, services),
+            (*services.config.middleware, *self._queue.middleware),
         )
         self._slots: list[Slot] = []
         self._culprits: set[UUID] = set()

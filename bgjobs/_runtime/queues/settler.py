@@ -288,7 +288,7 @@ class Settler:
 
     async def _write_one(self, end: End) -> None:
         if isinstance(end.settlement, Succeed) and end.attempt.completions:
-            answer = await self._complete(end)
+            answer = await self._complete(end, end.settlement)
             if isinstance(answer, End):
                 await self._write_alone(answer)
             else:
@@ -300,7 +300,7 @@ class Settler:
         else:
             self._report(end, kept=not written.lost)
 
-    async def _complete(self, end: End) -> bool | End:
+    async def _complete(self, end: End, success: Succeed) -> bool | End:
         """Write a success with the work given to `complete_with`; return whether it was kept.
 
         If the work raises, nothing is written: return the end of the failed attempt instead.
@@ -308,7 +308,7 @@ class Settler:
         attempt, settlements = end.attempt, self._services.settlements
         try:
             work = attempt.completing()
-            return await settlements.complete(end.settlement, work, end.enqueue)
+            return await settlements.complete(success, work, end.enqueue)
         except HandlerCrashedError:
             raise
         except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's

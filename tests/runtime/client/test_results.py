@@ -1,6 +1,7 @@
 """Results: what a handler returns, stored with its job and read by any client."""
 
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -210,6 +211,27 @@ async def test_a_result_and_complete_with_are_written_together(app: Harness) -> 
     async with bgjobs.run(app.config(both)) as bg:
         assert await bg.result(await bg.enqueue(both.request())) == "done"
     assert begun == ["work"]
+
+
+async def test_a_result_is_checked_inside_middleware(app: Harness) -> None:
+    seen = list[BaseException | None]()
+
+    @asynccontextmanager
+    async def watch(_job: bgjobs.Job, _context: bgjobs.JobContext) -> AsyncGenerator[None]:
+        try:
+            yield
+        except BaseException as error:
+            seen.append(error)
+            raise
+        seen.append(None)
+
+    queue = {"max_retries": 0, "middleware": [watch]}
+    async with bgjobs.run(app.config(double, total, untrue, queue=queue)) as bg:
+        assert await bg.result(await bg.enqueue(double.request(4))) == 8
+        assert await bg.result(await bg.enqueue(total.request(1))) == Sum(1, ["1"])
+        with pytest.raises(JobFailedError):
+            await bg.result(await bg.enqueue(untrue.request(1)))
+    assert [type(one) for one in seen] == [type(None), type(None), ResultError]
 
 
 async def test_a_coroutine_that_a_plain_function_returns_is_awaited(app: Harness) -> None:
