@@ -23,6 +23,7 @@ from tests.reliability.simulation.workload import (
     WORKLOAD,
     EnqueueLog,
     Workload,
+    around,
     beat,
     plain,
     request_for,
@@ -191,6 +192,7 @@ class Cluster:
             max_retries=self.plan.max_retries,
             backoff=Exponential(base=1.0, maximum=4.0),
             poll_interval=self.plan.poll,
+            middleware=[around] if name == "a" else [],
         )
 
     def _scheduled(self, number: int) -> bgjobs.ScheduledJob:

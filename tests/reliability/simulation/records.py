@@ -281,6 +281,8 @@ class Run:
     """None while it runs."""
     writes: bool = False
     """Whether it has passed work to `complete_with`."""
+    is_open: bool = False
+    """Whether its middleware has not been left."""
     result: str | None = None
     """What it has returned, if its worker keeps results."""
 

@@ -1,7 +1,8 @@
 """The workload: handlers that do what the plan says, and the log of enqueued jobs."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, final
 from uuid import UUID
@@ -49,6 +50,8 @@ class Workload:
 
 
 WORKLOAD: ContextVar[Workload] = ContextVar("WORKLOAD")
+IS_INSIDE: ContextVar[bool] = ContextVar("IS_INSIDE", default=False)
+"""Whether a handler runs inside middleware."""
 
 
 @bgjobs.worker(name="plain", keep_result=True, retry_on=RETRIED)
@@ -88,6 +91,19 @@ def request_for(planned_job: PlannedJob) -> JobRequest:
     return request if planned_job.key is None else request.unique(planned_job.key)
 
 
+@asynccontextmanager
+async def around(job: Job, _context: bgjobs.JobContext) -> AsyncGenerator[None]:
+    """Note that the middleware of a run is open, until its handler has ended."""
+    token = IS_INSIDE.set(True)
+    try:
+        yield
+    finally:
+        IS_INSIDE.reset(token)
+        run = WORKLOAD.get().runs.of(str(job.id), job.reservations)
+        if run is not None:
+            run.is_open = False
+
+
 async def _perform(
     context: bgjobs.JobContext, steps: tuple[Step, ...], *, writes: bool, timed: bool
 ) -> Run | None:
@@ -99,6 +115,7 @@ async def _perform(
     turn = runs.count(job.id)
     step = steps[turn] if turn < len(steps) else Step()
     run = runs.began(process, job.id, job.reservations, timed=timed)
+    run.is_open = IS_INSIDE.get()
     try:
         await trio.sleep(step.seconds)
     except trio.Cancelled:
