@@ -278,9 +278,10 @@ class Store(Protocol):
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
-        """Delete these owners and all owners whose lease has ended.
+        """End the leases of these owners, and delete all owners whose lease has ended.
 
-        Their names stay known to `find_owners` while a job may refer to them.
+        An owner stays while it holds a job; a later call deletes it. The names of deleted ones
+        stay known to `find_owners` while a job may refer to them.
         """
         ...
 

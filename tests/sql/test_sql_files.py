@@ -27,6 +27,7 @@ _SQLITE_ONLY = {
     *("get_last_summaries", "get_numbered_failures", "rename_unreadable"),
     # SQLite has no `with` that writes: what is one statement there is several here.
     *("find_due", "find_cancellations", "record_cancelled", "record_past_owners"),
+    "end_leases",
     *("forget_old_cancellations", "delete_retried_failed", "delete_retried_cancelled"),
     *("forget_starts", "delete_succeeded", "delete_failed", "delete_cancelled"),
     *("remove_live", "remove_succeeded", "remove_failed", "remove_cancelled"),

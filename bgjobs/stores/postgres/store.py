@@ -292,7 +292,7 @@ class PostgresStore:
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
-        """Delete these owners, those with an expired lease, and old cancellations."""
+        """End these leases; delete expired owners without jobs, and old cancellations."""
         values = {"owners": unique_ids(owners), "now": codec.utc("now", now)}
         self._database.execute("close_owners", values)
         self._database.execute("forget_cancellations", {})

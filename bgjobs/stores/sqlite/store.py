@@ -289,12 +289,13 @@ class SQLiteStore:
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
-        """Delete these owners, and all whose lease has ended."""
+        """End these leases; delete all owners without jobs whose lease has ended."""
         with self._executor.writing() as transaction:
             moment = self._executor.microseconds(now)
             values: Parameters = {"owners": codec.uuids_json(owners), "now": moment}
-            for name in ("record_past_owners", "close_owners", "forget_cancellations"):
+            for name in ("end_leases", "record_past_owners", "close_owners"):
                 transaction.change(name, values)
+            transaction.change("forget_cancellations", values)
 
     def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
         """Return these owners, live or not; those that cannot be read are left out."""

@@ -15,6 +15,7 @@ from bgjobs.testing.contract.steps import (
     SECOND,
     ask,
     end,
+    fail,
     put,
     requeue,
     succeed,
@@ -93,9 +94,24 @@ def check_an_owner_is_known_while_its_job_is_reserved(store: Store) -> None:
     store.close_owners([_ONE.id], now=NOW)
     for known in ({_ONE}, set[Owner]()):
         end(store, succeed, name="other")
+        store.close_owners(now=NOW + DAY)
         assert store.prune("succeeded", _NONE, limit=9, now=NOW + DAY) == 1
         assert _found(store) == known
         store.write(settle=[requeue(held)], now=NOW + DAY)
+
+
+def check_an_owner_is_known_while_a_job_exists_that_ended_after_its_lease(
+    store: Store,
+) -> None:
+    """Another process may have ended the job that the owner held when it was closed."""
+    [held] = _open(store, _ONE, jobs=1)
+    store.close_owners([_ONE.id], now=NOW)
+    store.write(settle=[fail(held)], now=NOW + SECOND)
+    store.close_owners(now=NOW + 2 * SECOND)
+    assert store.prune("succeeded", _NONE, limit=9, now=NOW + DAY) == 0
+    assert _found(store) == {_ONE}
+    assert store.prune("failed", _NONE, limit=9, now=NOW + DAY) == 1
+    assert _found(store) == set()
 
 
 def check_an_owner_may_be_opened_and_closed_again(store: Store) -> None:

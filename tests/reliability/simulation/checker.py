@@ -114,15 +114,15 @@ class Checker:
             check(process, change)
 
     def _renewed(self, process: Process, change: Change) -> None:
-        self.owners.renewed(process, change, self._shared_clock.microseconds())
+        if self._verb == "close_owners":
+            self.owners.ended(process, change)
+        else:
+            self.owners.renewed(process, change, self._shared_clock.microseconds())
 
     def _closed(self, process: Process, change: Change) -> None:
-        now = self._shared_clock.microseconds()
         held = [row.id for row in self.live.values() if row.owner == change.id]
-        if self.owners.process_of(change.id) is process and not process.was_killed:
-            orderly = not held or self.owners.is_over(change.id, now)
-            self._journal.expect(orderly, f"owner {change.id} closed while it holds {held}")
-        self.owners.closed(process, change, now)
+        self._journal.expect(not held, f"owner {change.id} closed while it holds {held}")
+        self.owners.closed(process, change, self._shared_clock.microseconds())
 
     def _owner_forgotten(self, process: Process, change: Change) -> None:
         """Check that no ended job has the owner, unless the clock was set back."""

@@ -56,6 +56,8 @@ class Cluster:
         self.is_closing = False
         """Whether the cluster starts no new processes."""
         self._starts = 0
+        self._open_orders = 0
+        """How many orders are being given."""
         self._random = Random(f"clients {plan.seed}")
         WORKLOAD.set(Workload(self.checker.runs, self.enqueue_log.planned_jobs))
 
@@ -114,6 +116,12 @@ class Cluster:
                 clients.cancel_scope.cancel()
             bg.stop(grace=process.grace)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all jobs have ended, and nothing is asked of the store that adds one."""
+        is_asked = self._open_orders > 0 or not self.enqueue_log.is_done
+        return not is_asked and not self.checker.waiting
+
     def _check_error(self, process: Process, error: Exception) -> None:
         """Check that `run` raised only because the store was unavailable at its start."""
         setup = isinstance(error, StoreUnavailableError) and process not in self.running
@@ -145,11 +153,15 @@ class Cluster:
         if order.runs:
             ids += self.checker.runs_of_schedules
         self.journal.record(process.name, "orders", order.kind, *map(str, ids))
-        with suppress(StoreUnavailableError):  # the order may be carried out or not
-            if order.kind == "cancel":
-                await bg.admin.cancel(*ids, reason="as planned", by="ada")
-            else:
-                await bg.admin.retry(*ids, by="grace")
+        self._open_orders += 1
+        try:
+            with suppress(StoreUnavailableError):  # the order may be carried out or not
+                if order.kind == "cancel":
+                    await bg.admin.cancel(*ids, reason="as planned", by="ada")
+                else:
+                    await bg.admin.retry(*ids, by="grace")
+        finally:
+            self._open_orders -= 1
 
     def _pause(self) -> float:
         """Return a pause in seconds, which spreads the groups over the time of the faults."""
@@ -292,7 +304,7 @@ async def _keep_running(cluster: Cluster, nursery: trio.Nursery, node: int) -> N
 
 async def _wait_for_rest(cluster: Cluster) -> None:
     """Wait until all jobs have ended, and no dead process has an owner or a job."""
-    while not cluster.enqueue_log.is_done or cluster.checker.waiting:
+    while not cluster.is_at_rest:
         await trio.sleep(1.0)
         for process, bg in tuple(cluster.running.items()):
             if cluster.enqueue_log.is_done and not (

@@ -127,6 +127,13 @@ class Owners:
         expect(not self.is_over(change.id, now), f"{who} renewed after its lease had ended")
         self._open[change.id] = _Lease(process, change.instant)
 
+    def ended(self, process: Process, change: Change) -> None:
+        """Check that a process has ended the lease of an owner of its own."""
+        lease = self._open[change.id]
+        right = lease.process is process and change.instant <= lease.until
+        self._journal.expect(right, f"owner {change.id} ended by {process.name}")
+        self._open[change.id] = _Lease(process, change.instant)
+
     def closed(self, process: Process, change: Change, now: int) -> None:
         """Check a deleted owner: its process deleted it, or its lease has ended."""
         mine = self.process_of(change.id) is process
@@ -172,10 +179,12 @@ class Schedules:
         name = occurrence.recurrence.name
         chain = self._chains.setdefault(name, _Chain())
         chain.live += 1
+        # The process that plans anew after an operator may not know the occurrence before.
+        is_first = chain.is_cancelled and occurrence.previous is None
         chain.is_cancelled = False
         is_later = chain.last is None or occurrence.at > chain.last
         self._journal.expect(is_later, f"{name}: {occurrence.at} planned after {chain.last}")
-        right = occurrence.previous == chain.served
+        right = is_first or occurrence.previous == chain.served
         text = f"{name}: previous is {occurrence.previous}, not {chain.served}"
         self._journal.expect(right, text)
         chain.before, chain.last = chain.last, occurrence.at

@@ -141,7 +141,7 @@ returning id;
 
 -- name: prune_owners
 -- Owners that were closed before the first of the jobs that have ended, so that they ended none of them.
--- An owner that is gone may still hold jobs, which end later.
+-- Older versions have closed owners that still held jobs, which end later.
 delete from {past_owners} as owner
 where owner.closed_at < coalesce(
         least(

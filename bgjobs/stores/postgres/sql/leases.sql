@@ -42,7 +42,9 @@ for share of job skip locked;
 
 
 -- name: close_owners
--- Their names are kept for the jobs that they ended.
+-- End these leases, and delete the owners whose lease has ended and that hold no job. An owner stays
+-- while it holds one, so that no job ends under an owner that was closed before. The deletion of past
+-- owners relies on it. The names of the deleted ones are kept for the jobs that they ended.
 -- The rows are locked in the order of their ids, so that processes that delete the same expired owners
 -- cannot deadlock.
 -- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
@@ -52,8 +54,16 @@ with closing as (
         or lease_expires_at <= coalesce(%(now)s::timestamptz, now())
     order by id
     for update
+), holding as (
+    select closing.id from closing
+    where exists (select from {jobs} as job where job.reserved_by = closing.id)
+), ended as (
+    update {owners} set
+        lease_expires_at = least(lease_expires_at, coalesce(%(now)s::timestamptz, now()))
+    where id in (select id from holding)
 ), closed as (
-    delete from {owners} where id in (select id from closing)
+    delete from {owners}
+    where id in (select id from closing) and id not in (select id from holding)
     returning id, name, node, opened_at
 )
 insert into {past_owners} (id, name, node, opened_at, closed_at)

@@ -26,19 +26,30 @@ order by id
 limit :limit;
 
 
+-- name: end_leases
+update {owners} set lease_expires_at = min(lease_expires_at, :now)
+where id in (select value from json_each(:owners));
+
+
 -- name: record_past_owners
 -- Keeps the names of the owners that close_owners deletes in the same transaction. An owner that is
 -- there already gets the later time; one that the limits refuse, which another program has written,
 -- is left out.
 insert or ignore into {past_owners} (id, name, node, opened_at, closed_at)
 select id, name, node, opened_at, :now from {owners}
-where id in (select value from json_each(:owners)) or lease_expires_at <= :now
+where lease_expires_at <= :now and not exists (
+    select 1 from {jobs} as job indexed by {jobs_reserved} where job.reserved_by = {owners}.id
+)
 on conflict (id) do update set closed_at = excluded.closed_at;
 
 
 -- name: close_owners
+-- An owner stays while it holds a job, so that no job ends under an owner that was closed before. The
+-- deletion of past owners relies on it.
 delete from {owners}
-where id in (select value from json_each(:owners)) or lease_expires_at <= :now;
+where lease_expires_at <= :now and not exists (
+    select 1 from {jobs} as job indexed by {jobs_reserved} where job.reserved_by = {owners}.id
+);
 
 
 -- name: get_owners
