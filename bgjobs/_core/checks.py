@@ -23,11 +23,6 @@ LONGEST_TIME = 1e9
 """The largest number of seconds in a setting, some thirty years."""
 
 
-def duplicates(names: Iterable[str]) -> list[str]:
-    """Return the names that occur more than once, sorted."""
-    return sorted(name for name, count in Counter(names).items() if count > 1)
-
-
 def as_tuple(values: Iterable[T]) -> Sequence[T]:
     """Return an iterable as a tuple, and anything else as it is, for the checks to refuse."""
     if isinstance(values, str | bytes):  # else each character would be an entry
@@ -35,6 +30,11 @@ def as_tuple(values: Iterable[T]) -> Sequence[T]:
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         return values
     return tuple(values)
+
+
+def duplicates(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, sorted."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 class Problems:

@@ -6,6 +6,7 @@ for `bgjobs.run`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
@@ -24,6 +25,7 @@ from bgjobs._core.middleware import Middleware
 from bgjobs._core.occurrences import Recurrence
 from bgjobs._core.outcomes import Limits
 from bgjobs._core.requests import JobOptions, JobRequest
+from bgjobs._core.resources import problem_of_lifespan
 from bgjobs._core.retries import MOST_RETRIES, as_optional_backoff
 from bgjobs._core.text import value_text
 from bgjobs._core.timestamps import as_duration
@@ -33,6 +35,7 @@ from bgjobs.errors import ConfigError, PayloadError
 from bgjobs.stores.port import Store
 
 if TYPE_CHECKING:  # not needed by programs that only enqueue, whose import is faster without
+    from bgjobs._runtime.client import Client
     from bgjobs.events import Listener
     from bgjobs.schedules import Schedule
 
@@ -150,7 +153,8 @@ class Queue:
     workers: Sequence[AnyWorker] = field(converter=_workers, kw_only=True)
     """The workers whose jobs the queue runs; at least one."""
     concurrency: int = field(default=10, kw_only=True)
-    """How many handlers run at the same time; each plain function takes a thread."""
+    """How many handlers run at the same time, without those that wait by `JobContext.client`
+    for another job; each plain function takes a thread."""
     max_retries: int = field(default=3, kw_only=True)
     """How often a job is retried after its handler raised: 3 means up to 4 attempts. That of
     the worker precedes it."""
@@ -311,6 +315,11 @@ class Config:
 
     It is not called for the runs of scheduled jobs, nor by `enqueue_in` of a store.
     """
+    lifespan: "Callable[[Client], AbstractAsyncContextManager[object]] | None" = None
+    """A function of the client that returns an async context manager, such as one under
+    `contextlib.asynccontextmanager`. `run` opens it before the first job, and closes it after
+    the last handler has ended. What it yields is `JobContext.resources`.
+    """
     lease: float = 20.0
     """How long a queue keeps its jobs after its last heartbeat; then they run again
     elsewhere."""
@@ -349,6 +358,8 @@ class Config:
             problems.flag("log_failures", self.log_failures)
             if self.before_enqueue is not None:
                 problems.plain("before_enqueue", self.before_enqueue)
+            if wrong := problem_of_lifespan(self.lifespan):
+                problems.add(f"lifespan: {wrong}")
             problems.seconds("heartbeat_interval", self.heartbeat_interval, above=0)
             problems.seconds("lease", self.lease, above=0)
             problems.seconds("sweep_interval", self.sweep_interval, above=0)

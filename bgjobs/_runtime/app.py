@@ -5,7 +5,8 @@ Each line runs inside the one above it, and ends before it:
 services of a client      see `connection`
 '- group commit           writes the ends of runs
    '- services            heartbeat, commands, monitor, watch, pruner
-      '- queues           and scheduled jobs, one child each, beside the block of the user
+      '- lifespan         the resources of handlers
+         '- queues        and scheduled jobs, one child each, beside the block of the user
 """
 
 from collections.abc import AsyncGenerator
@@ -19,8 +20,10 @@ from bgjobs._core.arguments import check_type
 from bgjobs._core.config import Config
 from bgjobs._runtime.bg_jobs import BgJobs
 from bgjobs._runtime.cancellation import native_task, run_shielded
+from bgjobs._runtime.client import Client
 from bgjobs._runtime.connection import bus_of, open_services
 from bgjobs._runtime.leases.monitor import Monitor
+from bgjobs._runtime.lifespan import check_resources, open_lifespan, run_by
 from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.supervisor import Supervisor
 from bgjobs._runtime.task_groups import background_tasks, run_beside, task_group
@@ -40,6 +43,10 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
 
     An exception of the block itself is raised unchanged, without a group around it.
 
+    `config.lifespan` is opened before the first job runs, and closed after the last handler has
+    ended. If opening it raises, the application does not start, and the error is raised
+    unchanged. An error that it raises when it is closed is raised by the end of the block.
+
     A cancelled handler may shield its cleanup with ``CancelScope(shield=True)`` of AnyIO or
     Trio; the end of the block waits for it. See
     https://anyio.readthedocs.io/en/stable/cancellation.html#shielding.
@@ -52,6 +59,8 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
 
     Raises:
         ConfigError: The configuration has problems. It lists all of them; nothing was started.
+            Also if handlers expect other resources than `config.lifespan` yields; it is closed
+            then, and no job was run.
         SchemaMismatchError: The schema of the database is of another version of bgjobs, or
             does not exist and `config.migrate` is False.
         StoreError: The store could not be opened; `StoreUnavailableError` if the database could
@@ -62,6 +71,8 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
     """
     check_type("run", config, Config, "a Config")
     config.check()
+    if config.lifespan is None:
+        check_resources(config, None, run_by(config))
     services = WorkerServices(config, bus_of(config))
     services.lifecycle.host = native_task()
     settlements = services.settlements
@@ -95,14 +106,17 @@ async def serve(
 
 
 @asynccontextmanager
-async def _run_children(
-    services: WorkerServices, queues_ended: Event
-) -> AsyncGenerator[BgJobs]:
+async def _run_children(services: WorkerServices, ending: Event) -> AsyncGenerator[BgJobs]:
     """Run the services and queues for the length of the block, then release what is left."""
     supervisor = Supervisor(services.config.restart_tolerance, services.clock)
     children = Children(services, supervisor)
+    client = Client(services, children.admin)
     try:
-        async with background_tasks(queues_ended) as background, task_group() as queues:
+        async with (
+            background_tasks(ending) as background,
+            open_lifespan(services.config, client) as services.resources,
+            task_group() as queues,
+        ):
             children.start(background, queues)
             bg = BgJobs(services, children)
             try:

@@ -11,8 +11,8 @@ from anyio import move_on_after
 from bgjobs._core.arguments import check_flag, check_seconds, check_text, check_type
 from bgjobs._core.checks import check_handlers
 from bgjobs._core.config import ScheduledJob
-from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.client import Client
+from bgjobs._runtime.lifespan import check_resources
 from bgjobs._runtime.queues.handle import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.supervision.children import Children
@@ -47,7 +47,7 @@ class BgJobs(Client):
     """
 
     def __init__(self, services: WorkerServices, children: Children) -> None:
-        super().__init__(services, Admin(services, children.scheduled_jobs))
+        super().__init__(services, children.admin)
         self._worker = services
         self._children = children
 
@@ -142,8 +142,8 @@ class BgJobs(Client):
         """Plan and run another scheduled job from now on. Its row is stored when this returns.
 
         Raises:
-            ConfigError: A scheduled job of this name runs here, or another handler has the name
-                of its worker. Nothing was stored.
+            ConfigError: A scheduled job of this name runs here, another handler has the name
+                of its worker, or its handler expects other resources. Nothing was stored.
             NoOccurrenceError: Its schedule has no occurrence from now on. Nothing was stored.
             StoreUnavailableError: The scheduled job runs, and is planned once the store is
                 available again.
@@ -156,6 +156,7 @@ class BgJobs(Client):
         check_type("add_scheduled_job", job, ScheduledJob)
         job.schedule.next_after(self._worker.time.now())
         check_handlers([*self._worker.workers.all(), job.worker])
+        check_resources(self._worker.config, self._worker.resources, [job.worker])
         row = self._children.start_scheduled_job(job)
         await row.apply_pending()
         return self.scheduled_job(job.name)

@@ -26,6 +26,7 @@ from bgjobs._core.timeline import TimelineEntry, timeline
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import EventStream
+from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.reads import counts, find, listed
 from bgjobs._runtime.persistence.results import keeper_of, of_worker, result_of
@@ -110,18 +111,28 @@ class Client:
         """
         services = self._services
         services.lifecycle.check()
-        job_id, pause = id_of("wait_for", job), FIRST_POLL
+        job_id = id_of("wait_for", job)
         with services.wakeups.endings() as ended:
-            while True:
-                services.lifecycle.check()
-                found = await find(services, job_id)
-                if found is None:
-                    raise UnknownJobError(job_id)
-                if not isinstance(found, Job):
-                    return found
-                with move_on_after(pause):
-                    await ended.wait()
-                pause = min(2 * pause, LONGEST_POLL)
+            found = await self._find_ended(job_id)
+            return found or await self._wait_for_end(job_id, ended)
+
+    async def _wait_for_end(self, job_id: UUID, ended: Wakeup) -> EndedJob[Any]:
+        """Wait until a live job has ended; `ended` is set when any job may have."""
+        pause = FIRST_POLL
+        while True:
+            with move_on_after(pause):
+                await ended.wait()
+            pause = min(2 * pause, LONGEST_POLL)
+            self._services.lifecycle.check()
+            if found := await self._find_ended(job_id):
+                return found
+
+    async def _find_ended(self, job_id: UUID) -> EndedJob[Any] | None:
+        """Return the job if it has ended, and None while it is live."""
+        found = await find(self._services, job_id)
+        if found is None:
+            raise UnknownJobError(job_id)
+        return None if isinstance(found, Job) else found
 
     def events(self, *, buffer: int = 1000) -> AbstractAsyncContextManager[EventStream]:
         """Read events: ``async with bg.events() as events: async for event in events: ...``.

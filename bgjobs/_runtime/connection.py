@@ -37,7 +37,8 @@ async def connect(config: Config) -> AsyncGenerator[Client]:
     """Open the store for a client, for the length of an `async with` block.
 
     A client enqueues jobs, waits for them, reads them, and has the operators' methods. It runs
-    no queue and no scheduled job, renews no lease, deletes no old jobs and never migrates.
+    no queue and no scheduled job, renews no lease, deletes no old jobs, never migrates and does
+    not open `config.lifespan`.
 
     Args:
         config: The configuration of the application whose jobs it uses. Its queues, workers and

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import final
+from typing import Any, final
 from uuid import UUID
 
 from bgjobs._core.config import Config
@@ -31,10 +31,19 @@ class WorkerServices(ClientServices):
         self.planner: Planner = Planner(self.time)
         self.queues: list[QueueState] = []
         """The queues that run now, including those of scheduled jobs."""
+        self.resources: Any = None
+        """What the lifespan has yielded, of any type; None without a lifespan."""
 
     def running_jobs(self) -> Iterable[Job]:
         """Return the jobs that queues of this application have reserved and not settled."""
         return chain.from_iterable(queue.held.values() for queue in self.queues)
+
+    def occupying_jobs(self) -> Iterable[Job]:
+        """Return the running jobs without those whose handlers wait for other jobs."""
+        for queue in self.queues:
+            for attempt, job in queue.held.items():
+                if attempt not in queue.waiting:
+                    yield job
 
     def is_running(self, job_id: UUID) -> bool:
         """Whether a queue of this application has reserved this job and not settled it."""

@@ -28,11 +28,12 @@ from bgjobs._core.jobs import CancelledJob, EndState, FailedJob, Job, SucceededJ
 from bgjobs._core.lazy import refuse_lazy
 from bgjobs._core.outcomes import RetryPolicy
 from bgjobs._core.requests import JobRequest
-from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.attempt import Attempt, Environment
 from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.clock import wait_limit
 from bgjobs.testing.internals import opened
+from bgjobs.testing.manual import check_given, manual_environment
 from bgjobs.testing.run_one import LEASE, ManualOwner, check_request, clock_of_loop, put
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ async def check_repeatable(
     effects: Callable[[], T | Awaitable[T]],
     reset: Callable[[], object],
     store: Store | None = None,
+    resources: object = None,
     most_places: int = 10,
 ) -> Sequence[str]:
     """Check that running a job again has the same effects as running it once.
@@ -95,6 +97,7 @@ async def check_repeatable(
         reset: Undoes it; may be async.
         store: The store to use, for example one with the tables of `complete_with`; by default
             a new SQLite store in memory. **Ended jobs in it are deleted.**
+        resources: As for `run_one`; the same object in all runs.
         most_places: At how many of the `await` of the handler to take the job away.
 
     Returns:
@@ -110,16 +113,24 @@ async def check_repeatable(
     for what, function in (("effects", effects), ("reset", reset)):
         if not callable(function):
             raise TypeError(f"{what}: expected a function, found {type(function).__name__}")
-    used = SQLiteStore(":memory:") if store is None else store
+    check_given(worker, resources)
+    used, clock = SQLiteStore(":memory:") if store is None else store, clock_of_loop()
     with opened(used):
-        trial = _Trial(worker, request, used, effects, reset, clock_of_loop())
-        once, steps = await trial.once()
-        histories = [ENDED, LATE, *_stolen(steps, most_places)]
-        for history in histories:
-            found = await trial.again(history)
-            if found != once:
-                raise AssertionError(_difference(worker.name, history, once, found))
+        async with manual_environment(worker, used, clock, resources) as environment:
+            trial = _Trial(worker, request, used, effects, reset, clock, environment)
+            histories = await _try_all(trial, most_places)
     return [history.text for history in histories]
+
+
+async def _try_all(trial: "_Trial", most_places: int) -> Sequence[History]:
+    """Return all histories, each of which had the effects of one run."""
+    once, steps = await trial.once()
+    histories = [ENDED, LATE, *_stolen(steps, most_places)]
+    for history in histories:
+        found = await trial.again(history)
+        if found != once:
+            raise AssertionError(_difference(trial.worker.name, history, once, found))
+    return histories
 
 
 def _stolen(steps: int, most: int) -> Sequence[History]:
@@ -154,6 +165,7 @@ class _Trial:
     effects: Callable[[], Any]
     reset: Callable[[], object]
     clock: Clock
+    environment: Environment
     job_id: UUID = field(factory=new_id)
     before: Any = None  # whatever the `effects` of the user returns
 
@@ -204,7 +216,7 @@ class _Trial:
         elif history.place:
             await self._run_beside(history.place)
         else:
-            owner = ManualOwner(self.store, self.worker, self.clock)
+            owner = self._owner_of(self.worker)
             job = owner.reserve(self.job_id)
             owner.lose(job)
             await self._finish()
@@ -257,7 +269,7 @@ class _Trial:
         for _ in range(1 + min(policy.max_retries, MOST_RETRIES)):
             if not isinstance(self.store.find(self.job_id), Job):
                 return
-            owner = ManualOwner(self.store, self.worker, self.clock)
+            owner = self._owner_of(self.worker)
             owner.settle(await owner.run(owner.begin(owner.reserve(self.job_id))))
 
     async def _prepare(self) -> Any:
@@ -272,13 +284,16 @@ class _Trial:
     def _owner(self, at_step: Callable[[int], Awaitable[None]]) -> ManualOwner:
         worker = self.worker
         if not worker.is_async:
-            return ManualOwner(self.store, worker, self.clock)
+            return self._owner_of(worker)
 
         async def call(*args: Any, **kwargs: Any) -> object:
             answer = worker.handler(*args, **kwargs)
             return await Stepped(answer, at_step) if inspect.iscoroutine(answer) else answer
 
-        return ManualOwner(self.store, evolve(worker, handler=call), self.clock)
+        return self._owner_of(evolve(worker, handler=call))
+
+    def _owner_of(self, worker: AnyWorker) -> ManualOwner:
+        return ManualOwner(self.store, worker, self.clock, self.environment)
 
     def _check_succeeded(self, history: History) -> None:
         job = self.store.find(self.job_id)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, final
 from uuid import UUID
 
-from anyio import CancelScope, CapacityLimiter
+from anyio import CancelScope
 from attrs import evolve, field, frozen
 
 from bgjobs._core.arguments import check_flag, check_type
@@ -46,6 +46,7 @@ from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.types import NewJob
 from bgjobs.testing.clock import VirtualClock, current_virtual_clock
 from bgjobs.testing.internals import opened
+from bgjobs.testing.manual import check_given, manual_environment
 from bgjobs.testing.run_virtual import PausingWorkers
 
 LEASE = timedelta(days=36_500)
@@ -74,6 +75,7 @@ async def run_one(
     request: JobRequest,
     *,
     store: Store | None = None,
+    resources: object = None,
     raising: bool = True,
     middleware: Iterable[Middleware] = (),
 ) -> Ended:
@@ -83,11 +85,16 @@ async def run_one(
     retried or fails by the `max_retries` of its worker, by default 3, and by its `retry_on`. A
     retry is due at once, unless `retry_on` returns a delay.
 
+    ``context.client`` works on the store: it enqueues jobs of any worker, and finds them. Its
+    `wait_for` raises `RuntimeError` for a job that has not ended, as no queue runs it.
+
     Args:
         worker: The worker of the job.
         request: The job. A delay is ignored.
         store: The store to use, for example one with the tables of `complete_with`; by default
             a new SQLite store in memory. No other job of this worker may wait in it.
+        resources: What ``context.resources`` is. It is not compared with the annotation of the
+            handler, so it may be a fake.
         raising: False returns what the handler raised as `Ended.error` instead of raising it.
         middleware: What `Config` and `Queue` have as `middleware`, the outermost first.
 
@@ -99,17 +106,21 @@ async def run_one(
             the worker. The job is stored, and waits for a retry or has failed. Or what
             `retry_on` of the worker raised, or `TypeError` for its answer, also if `raising` is
             False; then no end is stored.
+        TypeError: The handler expects resources, and there are none. Nothing was stored.
         ValueError: The request is for another worker, or jobs of this worker wait in the store.
             Nothing was stored.
     """
     check_request(worker, request)
     check_flag("raising", raising)
     entered = as_middleware("middleware", middleware)
+    check_given(worker, resources)
     used = SQLiteStore(":memory:") if store is None else store
+    clock, job_id = clock_of_loop(), new_id()
     with opened(used):
-        owner, job_id = ManualOwner(used, worker, clock_of_loop(), entered), new_id()
-        put(used, request, job_id, owner.clock.now())
-        run = await owner.run(owner.begin(owner.reserve(job_id)))
+        put(used, request, job_id, clock.now())
+        async with manual_environment(worker, used, clock, resources, entered) as environment:
+            owner = ManualOwner(used, worker, clock, environment)
+            run = await owner.run(owner.begin(owner.reserve(job_id)))
         run, settlement, _ = owner.settle(run)
         failure = run.failure()
         if raising and failure is not None:
@@ -152,7 +163,7 @@ class ManualOwner:
     store: Store
     worker: AnyWorker
     clock: Clock
-    middleware: tuple[Middleware, ...] = ()
+    environment: Environment
     id: UUID = field(factory=new_id, init=False)
 
     @property
@@ -176,8 +187,7 @@ class ManualOwner:
 
     def begin(self, job: Job) -> Attempt:
         """Return an attempt at a reserved job, for `run`."""
-        environment = Environment(CapacityLimiter(1), _raise, self.middleware)
-        return Attempt(PausingWorkers().one(self.worker), job, environment)
+        return Attempt(PausingWorkers().one(self.worker), job, self.environment)
 
     async def run(self, attempt: Attempt) -> FinishedAttempt:
         """Call the handler."""
@@ -244,11 +254,7 @@ def check_request(worker: AnyWorker, request: JobRequest) -> None:
 
 def clock_of_loop() -> Clock:
     """Return a clock with the time of the running event loop, real or virtual."""
-    return SystemClock() if current_virtual_clock() is None else VirtualClock()
-
-
-def _raise(job: Job, callback: str, error: BaseException) -> None:  # noqa: ARG001 - the runtime's
-    raise error
+    return SystemClock(inline=True) if current_virtual_clock() is None else VirtualClock()
 
 
 def _how(run: FinishedAttempt) -> How:

@@ -237,3 +237,54 @@ def test_an_unknown_name_cannot_be_run(
 
     assert answer.code == 2
     assert answer.line.startswith(message)
+
+
+POOL = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import bgjobs, shop
+
+
+@asynccontextmanager
+async def open_pool(client: bgjobs.Client) -> AsyncIterator[list[str]]:
+    await client.enqueue(use.request())
+    print("pool opened")
+    yield ["a connection"]
+    print("pool closed")
+
+
+@bgjobs.worker
+async def use(context: bgjobs.JobContext[EXPECTED]) -> None:
+    print("used", *context.resources)
+
+
+queue = bgjobs.Queue("pools", workers=[use])
+config = bgjobs.Config(store=shop.config.store, queues=[queue], lifespan=open_pool)
+"""
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_run_opens_the_lifespan_and_closes_it_at_the_end(backend: str, shop: Path) -> None:
+    (shop / "pool.py").write_text(POOL.replace("EXPECTED", "list[str]"), "utf-8")
+    command = (*BGJOBS, "--app", "pool:config", "run", "--backend", backend)
+    with terminal(*command, cwd=shop) as session:
+        session.until("pool opened")
+        session.until("used a connection")
+        session.signal(signal.SIGTERM)
+        session.until("pool closed")
+        code, rest = session.end()
+
+    assert code == 0
+    assert rest.endswith("stopped\n")
+
+
+def test_run_refuses_handlers_that_expect_other_resources(shop: Path, call: Call) -> None:
+    (shop / "pool.py").write_text(POOL.replace("EXPECTED", "str"), "utf-8")
+
+    answer = call("--app", "pool:config", "run")
+
+    assert answer.code == 2
+    assert answer.err.splitlines()[-1] == (
+        "bgjobs: invalid configuration: worker 'use': context.resources: "
+        "expected str, found list"
+    )

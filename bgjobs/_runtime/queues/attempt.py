@@ -14,7 +14,7 @@ from functools import partial
 from inspect import isawaitable
 from math import inf
 from types import CoroutineType
-from typing import Any, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -22,7 +22,7 @@ from attrs import frozen
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
-from bgjobs._core.context import JobContext
+from bgjobs._core.context import ClientSource, JobContext
 from bgjobs._core.exceptions import is_failure, unwrapped
 from bgjobs._core.jobs import Job
 from bgjobs._core.lazy import (
@@ -50,6 +50,9 @@ from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs._runtime.queues.middleware import MiddlewareStack
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError
+
+if TYPE_CHECKING:  # the methods of a client reach the queues, which import this module
+    from bgjobs._runtime.client import Client
 
 MOST_AWAITS = 10
 """How often a result is awaited whose own result can be awaited: decorators may be nested."""
@@ -81,6 +84,12 @@ class Environment:
 
     threads: CapacityLimiter
     """For plain handlers."""
+    resources: Any
+    """What the lifespan has yielded, of any type."""
+    client_of: "Callable[[Attempt], Client]"
+    """Makes the client of an attempt, when its handler asks for it."""
+    cancelled: "Callable[[Attempt], object]"
+    """Called after the handler of an attempt was cancelled, other than by its timeout."""
     report_callback: Callable[[Job, str, BaseException], None]
     """Called with what a function that decides about a failed attempt of the job has raised."""
     middleware: tuple[Middleware, ...] = ()
@@ -88,7 +97,7 @@ class Environment:
 
 
 @final
-class Attempt:
+class Attempt(ClientSource):
     """One call of the handler of a job, and how it ended.
 
     A handler that returns has succeeded, even if it was cancelled before. One that its timeout
@@ -134,16 +143,31 @@ class Attempt:
     def interrupt(self) -> None:
         """Cancel the handler because its queue stops."""
         self._interrupted = True
-        if self._scope is not None:
-            self._scope.cancel()
+        self._cancel_handler()
 
     def cancel(self, cancelled: Cancelled) -> None:
         """Cancel the handler, or prevent its call, because an operator cancelled the job."""
         if self.ended:  # the slot uses its scope for the next attempt
             return
         self.cancelled = cancelled
+        self._cancel_handler()
+
+    def _cancel_handler(self) -> None:
         if self._scope is not None:
             self._scope.cancel()
+            self._environment.cancelled(self)
+
+    @property
+    def client(self) -> "Client":
+        """The client of the handler."""
+        return self._environment.client_of(self)
+
+    @property
+    def cancel_at(self) -> float:
+        """When the handler is cancelled, by the clock of the event loop, as far as is known."""
+        if self._scope is None or self._scope.cancel_called:
+            return -inf
+        return self._scope.deadline
 
     async def call(self, scope: CancelScope, clock: Clock) -> None:
         """Call the handler inside `scope`, which its timeout, `interrupt` and `cancel` cancel.
@@ -254,7 +278,12 @@ class Attempt:
         worker = self.worker
         args, kwargs = worker.decode(self.job.payload)
         if worker.takes_context or self._environment.middleware:
-            self._context = JobContext(self.job, self._deadline(clock))
+            self._context = JobContext(
+                self.job,
+                self._deadline(clock),
+                resources=self._environment.resources,
+                client=self,
+            )
             args = (self._context, *args) if worker.takes_context else args
         return args, kwargs
 

@@ -9,7 +9,9 @@ that are released by the monitor. If the store is unavailable, the queue goes on
 ends.
 """
 
+from contextvars import copy_context
 from functools import partial
+from math import inf
 from typing import final
 from uuid import UUID
 
@@ -25,12 +27,15 @@ from anyio import (
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.timestamps import as_duration
+from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.registry import DeadOwner, Lease
 from bgjobs._runtime.notifications.commands import first_commands
 from bgjobs._runtime.queues.attempt import Attempt, Environment
 from bgjobs._runtime.queues.fetcher import Fetcher
+from bgjobs._runtime.queues.handler_client import HandlerClient
 from bgjobs._runtime.queues.inbox import Inbox
+from bgjobs._runtime.queues.places import Places
 from bgjobs._runtime.queues.settler import Settler, report_callback
 from bgjobs._runtime.queues.slot import Slot, Slots
 from bgjobs._runtime.queues.state import QueueState
@@ -47,17 +52,25 @@ CANCEL_WARNING_AFTER = 5.0
 class Consumer:
     """Runs the jobs of one queue until it is stopped."""
 
-    def __init__(self, state: QueueState, services: WorkerServices, node: str) -> None:
+    def __init__(
+        self, state: QueueState, services: WorkerServices, node: str, admin: Admin
+    ) -> None:
         self._state = state
         self._queue = state.config
         self._services = services
         self._bus = state.bus
         self._node = node
         self._workers = {worker.name: worker for worker in state.config.workers}
+        self._admin = admin
+        self._inbox = Inbox()
+        self._places = Places(state, self._inbox, self._start_slot)
         self._environment = Environment(
-            CapacityLimiter(self._queue.concurrency),
-            partial(report_callback, state, services),
-            (*services.config.middleware, *self._queue.middleware),
+            threads=CapacityLimiter(inf),  # places limit plain handlers, too
+            resources=services.resources,
+            client_of=self._client_of,
+            cancelled=self._places.go_on,
+            report_callback=partial(report_callback, state, services),
+            middleware=(*services.config.middleware, *self._queue.middleware),
         )
         self._slots: list[Slot] = []
         self._culprits: set[UUID] = set()
@@ -128,20 +141,35 @@ class Consumer:
             guards.cancel_scope.cancel()
 
     async def _run_slots(self, settler: Settler) -> None:
-        inbox = Inbox()
-        shared = Slots(self._state, self._services, inbox, settler, self._culprits)
-        self._slots = [Slot(shared) for _ in range(self._queue.concurrency)]
+        inbox = self._inbox
+        self._shared = Slots(
+            self._state, self._services, inbox, settler, self._culprits, self._slot_ended
+        )
         fetcher = Fetcher(self._state, self._services, self._owner, inbox, self._attempt)
-        async with create_task_group() as slots:
-            for slot in self._slots:
-                slots.start_soon(slot.run)
+        self._context = copy_context()
+        async with create_task_group() as self._group:
+            for _ in range(self._queue.concurrency):
+                self._start_slot()
             try:
                 await fetcher.run()
             finally:
                 inbox.close()
 
+    def _start_slot(self) -> None:
+        slot = Slot(self._shared)
+        self._slots.append(slot)
+        # A handler may call this, whose context variables must not reach other handlers.
+        self._context.copy().run(self._group.start_soon, slot.run)
+
+    def _slot_ended(self, slot: Slot) -> None:
+        self._slots.remove(slot)
+        self._places.leave()
+
     def _attempt(self, job: Job) -> Attempt:
         return Attempt(self._workers[job.name], job, self._environment)
+
+    def _client_of(self, attempt: Attempt) -> HandlerClient:
+        return HandlerClient(self._services, self._admin, attempt, self._places)
 
     async def _end_the_grace(self) -> None:
         """Cancel the handlers that still run when the grace of a stopped queue is over."""

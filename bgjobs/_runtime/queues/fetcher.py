@@ -166,11 +166,11 @@ class Fetcher:
     def _should_reserve(self) -> bool:
         if len(self._state.held) - self._state.unfinished > MOST_UNSETTLED:
             return False
-        return self._pace.should_reserve(self._state.unfinished, len(self._inbox))
+        return self._pace.should_reserve(self._state.occupying, len(self._inbox))
 
     @property
     def _free(self) -> int:
-        return self._pace.room - self._state.unfinished
+        return self._pace.room - self._state.occupying
 
     def _now(self) -> float:
         return self._services.clock.monotonic()
@@ -213,7 +213,7 @@ class Fetcher:
         config, others = self._services.config, suspects
         if not suspects:
             return
-        if not any(is_suspect(job, config.limits) for job in self._services.running_jobs()):
+        if not any(is_suspect(job, config.limits) for job in self._services.occupying_jobs()):
             first, *others = suspects
             self._suspect = self._hold(first)
             self._hold_until = self._now() + POSTPONED / 2

@@ -40,6 +40,8 @@ class Inbox:
         self._turn_ends: float | None = None
         self._pausing = False
         self._closed = False
+        self.recalled: int = 0
+        """How many slots have to end before they take another attempt; see `places`."""
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -54,6 +56,11 @@ class Inbox:
         self._closed = True
         self._wake(len(self._idle_slots))
 
+    def recall(self) -> None:
+        """Make one more slot end before it takes another attempt."""
+        self.recalled += 1
+        self._wake(1)
+
     def take_back(self) -> list[Attempt]:
         """Remove and return all attempts."""
         attempts = list(self._attempts)
@@ -62,11 +69,15 @@ class Inbox:
 
     def pop(self) -> Attempt | None:
         """Return the next attempt if there is one now, without the cost of a coroutine."""
-        return self._attempts.popleft() if self._attempts and not self._pausing else None
+        if self._attempts and not self._pausing and not self.recalled:
+            return self._attempts.popleft()
+        return None
 
     async def next(self) -> Attempt | None:
-        """Return the next attempt, or wait for one; None when it is closed and empty."""
-        while not self._attempts or self._pausing:
+        """Return the next attempt, or wait for one; None if the slot has to end."""
+        while not self._attempts or self._pausing or self.recalled:
+            if self.recalled:
+                return None
             if self._closed and not self._attempts:
                 self._wake(len(self._idle_slots))
                 return None

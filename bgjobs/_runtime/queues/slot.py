@@ -2,11 +2,13 @@
 
 A task per job would cost more than all other work for the job, and so would a cancel scope per
 job. A slot keeps its scope until an attempt is cancelled or raises. It ends when the inbox is
-closed and empty. A cancellation of the queue ends it with its handler; the job is released by
-the monitor. The end of each attempt goes to the settler, so an unavailable store does not block
-a slot, except for ends that are written alone.
+closed and empty, or when a handler that has waited takes its place. A cancellation of the queue
+ends it with its handler; the job is released by the monitor. The end of each attempt goes to
+the settler, so an unavailable store does not block a slot, except for ends that are written
+alone.
 """
 
+from collections.abc import Callable
 from typing import final
 from uuid import UUID
 
@@ -42,6 +44,8 @@ class Slots:
     settler: Settler
     culprits: set[UUID]
     """The jobs whose errors end the queue."""
+    ended: "Callable[[Slot], object]"
+    """Called when a slot has ended."""
 
 
 @final
@@ -56,12 +60,13 @@ class Slot:
         """How often the task of `run` had been cancelled natively when the handler began."""
 
     async def run(self) -> None:
-        """Run attempts until the inbox is closed and empty."""
+        """Run attempts until the inbox has none for this slot."""
         try:
             while await self._run_in_a_scope():
                 pass
         finally:
             self.attempt = None  # its handler has ended, also if that ends the queue
+            self._shared.ended(self)
 
     async def _run_in_a_scope(self) -> bool:
         """Run attempts up to the last, or one that is cancelled or raises; True to go on."""

@@ -50,6 +50,8 @@ class QueueState:
         """
         self.unfinished: int = 0
         """How many held jobs wait for a slot or run; the others wait for their commit."""
+        self.waiting: dict[Attempt, int] = {}
+        """Those whose handlers wait for other jobs, and in how many of their tasks."""
         self.finished: int = 0
         """How many attempts have ended so far."""
         self.postponed_until: float = 0.0
@@ -67,6 +69,11 @@ class QueueState:
     def name(self) -> str:
         """The queue's name."""
         return self.config.name
+
+    @property
+    def occupying(self) -> int:
+        """How many held jobs run or wait for a slot, without those that wait for other jobs."""
+        return self.unfinished - len(self.waiting)
 
     @property
     def paused(self) -> bool:
@@ -130,6 +137,7 @@ class QueueState:
     def release_all(self) -> None:
         """Record that the queue holds no job: the monitor releases those that were left."""
         self.held.clear()
+        self.waiting.clear()
         self.unfinished = 0
 
     def _wake(self) -> None:

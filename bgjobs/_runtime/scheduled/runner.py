@@ -39,13 +39,13 @@ def queue_of(job: ScheduledJob) -> Queue:
 
 
 async def run_scheduled(
-    row: KeptRow, queue: QueueState, services: WorkerServices, node: str
+    row: KeptRow, queue: QueueState, services: WorkerServices, consumer: Consumer
 ) -> None:
     """Run the occurrences until the queue is stopped or the scheduled job is removed."""
     await _prepare(row)
     async with create_task_group() as tasks:
         tasks.start_soon(_maintain, row, queue, services)
-        await Consumer(queue, services, node).run()
+        await consumer.run()
         tasks.cancel_scope.cancel()
 
 

@@ -12,6 +12,7 @@ from typing import final
 from anyio.abc import TaskGroup
 
 from bgjobs._core.config import Queue, ScheduledJob
+from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.admin.pruner import Pruner
 from bgjobs._runtime.leases.heartbeat import Heartbeat
 from bgjobs._runtime.leases.monitor import Monitor
@@ -41,6 +42,8 @@ class Children:
         self._services = services
         self._supervisor = supervisor
         self._node = f"{socket.gethostname()}:{os.getpid()}"
+        self.admin: Admin = Admin(services, self.scheduled_jobs)
+        """The methods for operators of this application, and of its handlers."""
         self._has_services = False
         self._rows: dict[str, KeptRow] = {}
 
@@ -51,6 +54,9 @@ class Children:
             self.start_queue(queue)
         for job in self._services.config.scheduled_jobs:
             self.start_scheduled_job(job)
+
+    def _consumer(self, state: QueueState) -> Consumer:
+        return Consumer(state, self._services, self._node, self.admin)
 
     def start_service(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run a service until all queues have ended."""
@@ -66,7 +72,7 @@ class Children:
         state = QueueState(queue, services.bus.scoped(queue.listeners), wakeup)
 
         async def run() -> None:
-            await Consumer(state, services, self._node).run()
+            await self._consumer(state).run()
 
         self.queues.append(QueueControl(state))
         self._start(state, f"queue {state.name!r}", run)
@@ -85,7 +91,7 @@ class Children:
         queue = QueueState(queue_of(job), row.bus, wakeup, is_scheduled=True)
 
         async def run() -> None:
-            await run_scheduled(row, queue, services, self._node)
+            await run_scheduled(row, queue, services, self._consumer(queue))
             if row.removed:
                 row.close()
 

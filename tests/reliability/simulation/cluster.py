@@ -59,7 +59,8 @@ class Cluster:
         self._open_orders = 0
         """How many orders are being given."""
         self._random = Random(f"clients {plan.seed}")
-        WORKLOAD.set(Workload(self.checker.runs, self.enqueue_log.planned_jobs))
+        log, runs = self.enqueue_log, self.checker.runs
+        WORKLOAD.set(Workload(runs, log.planned_jobs, log.ids, plan.concurrency))
 
     @property
     def staying(self) -> set[str]:

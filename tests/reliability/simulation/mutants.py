@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
+from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from bgjobs._core import outcomes
@@ -15,8 +16,10 @@ from bgjobs._core.jobs import Job, Owner
 from bgjobs._runtime.leases.registry import Lease
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.ticket import Ticket
-from bgjobs._runtime.queues import attempt
+from bgjobs._runtime.queues import attempt as attempts
+from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.fetcher import Fetcher
+from bgjobs._runtime.queues.places import Places
 from bgjobs.stores.types import Written
 from tests.reliability.simulation.database import shared_database
 
@@ -158,7 +161,18 @@ def no_history() -> Generator[None]:
 @contextmanager
 def every_error_retried() -> Generator[None]:
     """Retry a job after errors that its worker does not retry."""
-    with patch.object(attempt, "decision", lambda *_: True):
+    with patch.object(attempts, "decision", lambda *_: True):
+        yield
+
+
+@contextmanager
+def no_wait_for_place() -> Generator[None]:
+    """Run a handler on at once when its wait for another job is over."""
+
+    async def go_on(self: Places, attempt: Attempt) -> None:
+        await checkpoint()
+
+    with patch.object(Places, "_wait_for_place", go_on):
         yield
 
 
@@ -179,5 +193,6 @@ MUTANTS: Mapping[str, Mutant] = {
         lost_results,
         no_history,
         every_error_retried,
+        no_wait_for_place,
     )
 }

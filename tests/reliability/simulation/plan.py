@@ -8,7 +8,7 @@ from itertools import islice
 from random import Random
 from typing import Literal, TypeVar, final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 T = TypeVar("T")
 
@@ -52,6 +52,8 @@ class PlannedJob:
     key: str | None = None
     delay: float = 0.0
     priority: int = 0
+    awaits: int | None = None
+    """The planned job that its runs wait for, at most as long as they take."""
 
 
 @final
@@ -164,7 +166,7 @@ def plan_of(seed: int) -> Plan:
         seed=seed,
         nodes=nodes,
         duration=duration,
-        planned_jobs=groups,
+        planned_jobs=_with_waits(seed, groups),
         schedules=random.choice((0, 0, 1, 1, 2)),
         catch_up=random.choice(("once", "once", "never", 3)),
         queues=random.choice((1, 1, 1, 2)),
@@ -259,6 +261,21 @@ def _groups(random: Random, longest: float) -> tuple[tuple[PlannedJob, ...], ...
         group = [number, *islice(numbers, together)]
         groups.append(tuple(_planned_job(random, one, actions, keys, longest) for one in group))
     return tuple(groups)
+
+
+def _with_waits(
+    seed: int, groups: tuple[tuple[PlannedJob, ...], ...]
+) -> tuple[tuple[PlannedJob, ...], ...]:
+    """Make some jobs of half of the seeds wait for others, perhaps for each other."""
+    random = Random(f"waits {seed}")
+    share = random.choice((0.0, 0.0, 0.5, 1.0))
+    count = sum(map(len, groups))
+
+    def waiting(one: PlannedJob) -> PlannedJob:
+        awaits = random.randrange(count) if random.random() < share else None
+        return evolve(one, awaits=None if awaits == one.number else awaits)
+
+    return tuple(tuple(map(waiting, group)) for group in groups)
 
 
 def _actions(random: Random) -> tuple[Action, ...]:

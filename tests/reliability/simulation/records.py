@@ -10,6 +10,7 @@ import trio
 from attrs import define, field, frozen
 
 from bgjobs._core.history import KEPT_HISTORY, HistoryEntry, PastEnd, PastReservation
+from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs.stores.json_columns import load_history, load_occurrence
 from tests.reliability.simulation.database import Change
@@ -283,6 +284,10 @@ class Run:
     number: int
     """The number of the reservation."""
     process: Process
+    owner: UUID | None
+    """The owner that called it."""
+    is_scheduled: bool
+    """Whether it runs in the queue of a scheduled job."""
     timed: bool
     """Whether its worker has a timeout."""
     started: float = field(factory=trio.current_time)
@@ -294,6 +299,8 @@ class Run:
     """Whether its middleware has not been left."""
     result: str | None = None
     """What it has returned, if its worker keeps results."""
+    waits: bool = False
+    """Whether it waits for another job, so that it needs no place in its queue."""
 
     @property
     def failed(self) -> bool:
@@ -321,11 +328,21 @@ class Runs:
         """Return how many runs of a job have begun."""
         return len(self._by_job.get(str(job), ()))
 
-    def began(self, process: Process, job: UUID, number: int, *, timed: bool) -> Run:
+    def check_concurrency(self, run: Run, most: int) -> None:
+        """Check that an owner runs at most so many handlers, without those that wait."""
+        running = [
+            one
+            for one in self._all.values()
+            if one.owner == run.owner and one.end is None and not one.waits
+        ]
+        self._journal.expect(len(running) <= most, f"job {run.job}: {len(running)} run at once")
+
+    def began(self, process: Process, job: Job, *, timed: bool) -> Run:
         """Record and check the call of a handler."""
-        run = Run(str(job), number, process, timed)
-        what = f"job {job}, reservation {number}, on {process.name}"
-        self._journal.record(process.name, "began", str(job), number)
+        number, is_scheduled = job.reservations, job.occurrence is not None
+        run = Run(str(job.id), number, process, job.reserved_by, is_scheduled, timed)
+        what = f"job {job.id}, reservation {number}, on {process.name}"
+        self._journal.record(process.name, "began", str(job.id), number)
         self._journal.expect((run.job, number) not in self._all, f"{what}: began twice")
         others = self._by_job.setdefault(run.job, [])
         for other in others:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, final
 from uuid import UUID
@@ -14,14 +14,15 @@ import bgjobs
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Discard, Snooze
 from bgjobs._core.requests import JobRequest
+from bgjobs.errors import BgJobsError
 from tests.reliability.simulation.plan import TIMEOUT, PlannedJob, Step
 from tests.reliability.simulation.process import PROCESS
 from tests.reliability.simulation.records import Journal, Run, Runs
 
 SNOOZE = 2.0
 """Seconds."""
-BEAT = Step("return", 0.5)
-"""What a run of a scheduled job does."""
+BEATS = PlannedJob(number=-1, worker="beat", steps=(Step("return", 0.5),) * 100, writes=True)
+"""What the runs of a scheduled job do."""
 
 
 class Bug(BaseException):
@@ -47,6 +48,10 @@ class Workload:
 
     runs: Runs
     planned_jobs: Mapping[int, PlannedJob]
+    ids: Callable[[Sequence[int]], Sequence[UUID]]
+    """Returns the ids of planned jobs that are stored."""
+    concurrency: int
+    """Of the queues."""
 
 
 WORKLOAD: ContextVar[Workload] = ContextVar("WORKLOAD")
@@ -57,9 +62,8 @@ IS_INSIDE: ContextVar[bool] = ContextVar("IS_INSIDE", default=False)
 @bgjobs.worker(name="plain", keep_result=True, retry_on=RETRIED)
 async def plain(context: bgjobs.JobContext, number: int) -> tuple[int, int]:
     """Do what the plan says for the job of this number; return it and the reservation's."""
-    planned_job = WORKLOAD.get().planned_jobs[number]
     result = number, context.job.reservations
-    run = await _perform(context, planned_job.steps, writes=planned_job.writes, timed=False)
+    run = await _perform(context, WORKLOAD.get().planned_jobs[number], timed=False)
     if run is not None:
         run.result = json.dumps(result, separators=(",", ":"))
     return result
@@ -68,14 +72,13 @@ async def plain(context: bgjobs.JobContext, number: int) -> tuple[int, int]:
 @bgjobs.worker(name="timed", timeout=TIMEOUT, retry_on=RETRIED)
 async def timed(context: bgjobs.JobContext, number: int) -> None:
     """Do the same, with a timeout."""
-    planned_job = WORKLOAD.get().planned_jobs[number]
-    await _perform(context, planned_job.steps, writes=planned_job.writes, timed=True)
+    await _perform(context, WORKLOAD.get().planned_jobs[number], timed=True)
 
 
 @bgjobs.worker(name="beat")
 async def beat(context: bgjobs.JobContext) -> None:
     """Run for a scheduled job."""
-    await _perform(context, (BEAT,) * 100, writes=True, timed=False)
+    await _perform(context, BEATS, timed=False)
 
 
 WORKERS = {worker.name: worker for worker in (plain, timed)}
@@ -105,27 +108,50 @@ async def around(job: Job, _context: bgjobs.JobContext) -> AsyncGenerator[None]:
 
 
 async def _perform(
-    context: bgjobs.JobContext, steps: tuple[Step, ...], *, writes: bool, timed: bool
+    context: bgjobs.JobContext, planned_job: PlannedJob, *, timed: bool
 ) -> Run | None:
     process, job = PROCESS.get(), context.job
     if process.was_killed:
         await trio.lowlevel.checkpoint()  # its cancellation
         return None
     runs = WORKLOAD.get().runs
-    turn = runs.count(job.id)
+    turn, steps = runs.count(job.id), planned_job.steps
     step = steps[turn] if turn < len(steps) else Step()
-    run = runs.began(process, job.id, job.reservations, timed=timed)
+    run = runs.began(process, job, timed=timed)
     run.is_open = IS_INSIDE.get()
+    _check_concurrency(run)
     try:
-        await trio.sleep(step.seconds)
+        await _pass_time(context, run, step.seconds, planned_job.awaits)
     except trio.Cancelled:
         runs.ended(run, "cancelled")
         raise
-    if writes:
+    if planned_job.writes:
         run.writes = True
         context.complete_with(_effect(run))
     _finish(runs, run, step, context)
     return run
+
+
+async def _pass_time(
+    context: bgjobs.JobContext, run: Run, seconds: float, awaits: int | None
+) -> None:
+    """Let time pass; if the run waits for a job that is stored, until that ends at most."""
+    awaited = [] if awaits is None else WORKLOAD.get().ids([awaits])
+    if not awaited:
+        await trio.sleep(seconds)
+        return
+    run.waits = True
+    with trio.move_on_after(seconds), suppress(BgJobsError):
+        await context.client.wait_for(awaited[0])
+    await trio.lowlevel.checkpoint()  # raises if the run is cancelled, so needs no place
+    run.waits = False
+    _check_concurrency(run)
+
+
+def _check_concurrency(run: Run) -> None:
+    workload = WORKLOAD.get()
+    most = 1 if run.is_scheduled else workload.concurrency
+    workload.runs.check_concurrency(run, most)
 
 
 def _effect(run: Run) -> Callable[[Any], None]:

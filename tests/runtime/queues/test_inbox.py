@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import anyio
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs._core.jobs import Job
-from bgjobs._runtime.queues.attempt import Attempt, Environment
+from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import TURN, Inbox
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +38,7 @@ def some_attempts(count: int) -> list[Attempt]:
         )
         for one in new_ids(count)
     ]
-    environment = Environment(anyio.CapacityLimiter(1), lambda *_: None)
+    environment: Any = None  # not used, as no handler is called
     return [Attempt(mail, job, environment) for job in jobs]
 
 
@@ -148,4 +149,38 @@ async def test_if_the_working_slot_is_blocked_another_one_goes_on() -> None:
         await anyio.wait_all_tasks_blocked()
         assert taken == attempts
         go_on.set()
+        inbox.close()
+
+
+async def test_a_recalled_slot_ends_before_it_takes_another_attempt() -> None:
+    inbox = Inbox()
+    inbox.put(some_attempts(2))
+    inbox.recall()
+    assert inbox.pop() is None
+    assert await inbox.next() is None
+    inbox.recalled -= 1  # as when the slot has ended
+    assert inbox.pop() is not None
+    assert await inbox.next() is not None
+
+
+async def test_an_idle_slot_that_is_recalled_ends_and_the_others_take_all_attempts() -> None:
+    inbox, taken = Inbox(), list[Attempt]()
+
+    async def slot() -> None:
+        await take_all(inbox, taken, slowly=True)
+        ended.append(inbox.recalled)
+        inbox.recalled -= 1
+
+    ended: list[int] = []
+    async with anyio.create_task_group() as slots:
+        for _ in range(5):
+            slots.start_soon(slot)
+        await anyio.wait_all_tasks_blocked()
+        attempts = some_attempts(10)
+        inbox.put(attempts)
+        inbox.recall()
+        inbox.recall()
+        await anyio.wait_all_tasks_blocked()
+        assert ended == [2, 1]
+        assert set(taken) == set(attempts)
         inbox.close()
