@@ -35,6 +35,7 @@ from bgjobs._core.limits import RateLimit
 from bgjobs._core.middleware import Middleware
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.outcomes import Discard, Limits, Snooze
+from bgjobs._core.progress import Progress
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import BgJobsError
@@ -112,6 +113,7 @@ __all__ = [
     "PastEnd",
     "PastReservation",
     "PostgresStore",
+    "Progress",
     "Queue",
     "QueueControl",
     "RateLimit",

@@ -9,6 +9,7 @@ from uuid import UUID
 import attrs
 
 from bgjobs._core.jobs import StoredJob, UnreadableJob
+from bgjobs._core.progress import Progress
 from bgjobs._core.text import visible
 from bgjobs.events import (
     CancellationIgnored,
@@ -17,6 +18,7 @@ from bgjobs.events import (
     ClockSkew,
     Event,
     JobFailed,
+    JobProgressed,
     JobUnreadable,
     ListenerFailed,
     LoopLag,
@@ -38,7 +40,7 @@ _logger = logging.getLogger("bgjobs")
 _NAMES = {"job": "job_id"}
 """Fields whose attribute of the record has another name than the field in the message."""
 
-_DEBUG = (StoreCalled, StoreResponded)
+_DEBUG = (JobProgressed, StoreCalled, StoreResponded)
 _WARNING = (
     JobFailed,
     MonitorFailed,
@@ -69,8 +71,9 @@ def log_listener(event: Event) -> None:
     ``bgjobs_event_type``, and one for each field that is not None, such as ``bgjobs_job_id``,
     ``bgjobs_worker``, ``bgjobs_attempt``, ``bgjobs_queue`` and ``bgjobs_seconds``.
 
-    Store calls have the level DEBUG, the events of jobs INFO. Events that need attention, such
-    as a job that failed, have WARNING, and errors of the application and of the store ERROR.
+    Store calls and progress have the level DEBUG, the other events of jobs INFO. Events that
+    need attention, such as a job that failed, have WARNING, and errors of the application and
+    of the store ERROR.
 
     A job is logged as its id, worker and attempt, counted from 1; an error is logged as its
     type. Payloads are not logged, and neither are texts of errors, which may quote a payload;
@@ -109,6 +112,8 @@ def _fields(event: Event) -> Iterator[tuple[str, Any]]:
             )
         elif isinstance(value, UnreadableJob):
             yield from (("job", value.id), ("table", value.table), ("reason", value.reason))
+        elif isinstance(value, Progress):
+            yield from (("done", value.done), ("total", value.total))
         elif field.repr:
             yield field.name, value
 

@@ -22,6 +22,7 @@ from bgjobs.stores.types import (
     EndState,
     Fail,
     NewJob,
+    Report,
     Requeue,
     Settlement,
     StoredJob,
@@ -82,11 +83,25 @@ class Rows:
         holder = self.live.get(job.id) or self.holder(job.name, job.unique_key)
         return holder or self.live.setdefault(job.id, evolve(job, state="waiting"))
 
+    def report(self, one: Report) -> bool:
+        """Write the progress of a job. Return False if its reservation was lost."""
+        job = self._held_by(one.reservation)
+        if job is not None:
+            self.live[job.id] = evolve(job, progress=one.progress)
+        return job is not None
+
+    def _held_by(self, reservation: Reservation) -> Job | None:
+        """Return the job with exactly this reservation: the fence of all writes about it."""
+        job = self.live.get(reservation.job_id)
+        if job is None or job.reserved_by is None or job.reservation != reservation:
+            return None  # it has another reservation by now, or none
+        return job
+
     def settle(self, one: Settlement, now: datetime) -> bool:
         """Write how a run ended. Return False if its reservation was lost."""
-        job = self.live.get(one.reservation.job_id)
-        if job is None or job.reserved_by is None or job.reservation != one.reservation:
-            return False  # the fence: the job has another reservation by now, or none
+        job = self._held_by(one.reservation)
+        if job is None:
+            return False
         del self.live[job.id]
         values = {**_fields(job), **_counters(one)}
         match one:

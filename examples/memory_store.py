@@ -34,6 +34,7 @@ from bgjobs.stores.types import (
     Notice,
     Owner,
     Renewal,
+    Report,
     Settlement,
     State,
     Succeed,
@@ -84,11 +85,13 @@ class MemoryStore:
         enqueue: Sequence[NewJob] = (),
         settle: Sequence[Settlement] = (),
         *,
+        progress: Sequence[Report] = (),
         now: datetime | None = None,
     ) -> Written:
         moment = _moment(now)
         with self._changing() as rows:
-            settled, lost = set[Reservation](), list[Reservation]()
+            settled = set[Reservation]()
+            lost = [one.reservation for one in progress if not rows.report(one)]
             for one in settle:  # before: a new job may take the unique key of one that ends
                 if rows.settle(one, moment):
                     settled.add(one.reservation)

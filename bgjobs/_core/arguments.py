@@ -12,6 +12,7 @@ from uuid import UUID
 
 from bgjobs._core.jobs import LARGEST_WHOLE, StoredJob
 from bgjobs._core.lazy import is_generator_function, kind_if_not_plain
+from bgjobs._core.progress import LARGEST_AMOUNT
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.text import check_storable, number_text
 from bgjobs._core.timestamps import LONGEST_DELAY, as_instant
@@ -177,6 +178,18 @@ def check_whole(what: str, found: object, *, least: int, most: int = LARGEST_WHO
         raise ValueError(f"{what}: expected {least} or more, found {number_text(found)}")
     if found > most:
         raise ValueError(f"{what}: expected at most {most:,}, found {number_text(found)}")
+
+
+def check_amount(what: str, found: object, *, optional: bool = False) -> None:
+    """Expect a number from 0 to `LARGEST_AMOUNT`, or None where it is optional."""
+    if optional and found is None:
+        return
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        wanted = "a number or None" if optional else "a number"
+        raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
+    if not 0 <= found <= LARGEST_AMOUNT:  # NaN is not
+        most = f"a number from 0 to {LARGEST_AMOUNT:,}"
+        raise ValueError(f"{what}: expected {most}, found {number_text(found)}")
 
 
 def check_instant(what: str, found: object) -> None:

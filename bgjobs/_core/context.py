@@ -1,16 +1,23 @@
 """`JobContext`, which gives a handler access to the job that it runs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, cast, final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
 from attrs import field, frozen
 
+from bgjobs._core.arguments import check_amount, check_text, check_type
 from bgjobs._core.generics import Resources_co
 from bgjobs._core.jobs import Job
 from bgjobs._core.lazy import check_plain_function
 from bgjobs._core.occurrences import Occurrence
+from bgjobs._core.progress import LONGEST_NOTE, Reporter
+from bgjobs._core.text import clean_text
+from bgjobs._core.tracked_items import TrackedAsyncItems, TrackedItems
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:  # the runtime imports this module
     from bgjobs._runtime.client import Client
@@ -39,7 +46,10 @@ class JobContext(Generic[Resources_co]):
     job: Job
     """The job, as it was reserved for this attempt."""
     deadline: datetime | None = None
-    """When the timeout of the worker cancels this attempt; None without a timeout."""
+    """When the timeout of the worker cancels this attempt; None without a timeout.
+
+    A worker with `max_silence` may be cancelled before that.
+    """
     # Any: without a lifespan they are None, and the annotation of the handler is checked.
     _resources: Resources_co = field(
         default=cast("Any", None), alias="resources", kw_only=True, repr=False
@@ -47,6 +57,9 @@ class JobContext(Generic[Resources_co]):
     _client: "Client | ClientSource | None" = field(
         default=None, alias="client", kw_only=True, repr=False
     )
+    _reporter: Reporter | None = field(default=None, alias="reporter", kw_only=True, repr=False)
+    """Takes the reports of progress; None in a context that was made by hand, which drops them.
+    """
     completions: list[Callable[[Any], object]] = field(
         factory=list[Callable[[Any], object]], init=False, repr=False
     )
@@ -118,3 +131,88 @@ class JobContext(Generic[Resources_co]):
         """
         check_plain_function("complete_with", work)
         self.completions.append(work)
+
+    async def report_progress(
+        self, done: float, total: float | None = None, note: str | None = None
+    ) -> None:
+        """Report how far this attempt has come; `Job.progress` has it within a second or two.
+
+        It returns at once and does not wait for the store: a queue writes the newest report of
+        each job, once a second at most, and the last one together with the end of the attempt.
+        So it may be called as often as progress is made. While the store is unavailable, the
+        newest report waits. One that another owner's reservation makes obsolete is dropped.
+
+        It lets other tasks run, and raises a cancellation; the report is taken in any case.
+
+        Args:
+            done: How much is done, 0 or more, in a unit of your choice.
+            total: How much there is to do, in the same unit; None if that is not known.
+            note: What the handler does now, for people to read. A text of more than 1,000
+                characters is cut.
+
+        Raises:
+            TypeError: An argument is not of its type.
+            ValueError: A number is negative, not finite or above 2**53 - 1.
+        """
+        self.report_progress_sync(done, total, note)
+        if self._reporter is not None:
+            await self._reporter.checkpoint()
+
+    def report_progress_sync(
+        self, done: float, total: float | None = None, note: str | None = None
+    ) -> None:
+        """Report progress from a plain function, in any thread, or without awaiting.
+
+        As `report_progress`, but it lets no other task run, and raises no cancellation.
+
+        Raises:
+            TypeError: An argument is not of its type.
+            ValueError: A number is negative, not finite or above 2**53 - 1.
+        """
+        check_amount("report_progress: done", done)
+        check_amount("report_progress: total", total, optional=True)
+        check_text("report_progress: note", note, optional=True)
+        cleaned = None if note is None else clean_text(note, LONGEST_NOTE)
+        if self._reporter is not None:
+            self._reporter.report(done, total, cleaned)
+
+    @overload
+    def progress(
+        self, items: Iterable[T], *, total: float | None = None, note: str | None = None
+    ) -> TrackedItems[T]: ...
+    @overload
+    def progress(
+        self, items: AsyncIterable[T], *, total: float | None = None, note: str | None = None
+    ) -> TrackedAsyncItems[T]: ...
+    def progress(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        total: float | None = None,
+        note: str | None = None,
+    ) -> TrackedItems[T] | TrackedAsyncItems[T]:
+        """Return these items for a loop that reports how many of them it has done.
+
+        ``async for item in context.progress(items)`` lets other tasks run before each item. A
+        plain function writes ``for item in context.progress(items)``. The loop reports 0 when
+        it begins, and an item as done when it asks for the next one.
+
+        Args:
+            items: An iterable, or an async iterable, which only ``async for`` takes.
+            total: How many there are; by default their length, if they have one.
+            note: As for `report_progress`.
+
+        Raises:
+            TypeError: `items` is neither, or another argument is not of its type.
+            ValueError: `total` is negative, not finite or above 2**53 - 1.
+        """
+        check_amount("progress: total", total, optional=True)
+        check_text("progress: note", note, optional=True)
+        if total is None and isinstance(items, Sized):
+            total = len(items)
+        report = partial(self.report_progress, total=total, note=note)
+        if isinstance(items, Iterable):
+            report_sync = partial(self.report_progress_sync, total=total, note=note)
+            return TrackedItems(items, report, report_sync)
+        check_type("progress: items", items, AsyncIterable, "an iterable or an async iterable")
+        return TrackedAsyncItems(items, report)

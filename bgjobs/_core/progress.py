@@ -1,7 +1,7 @@
 """`Progress`: how far the handler of a job has come, as it reported it."""
 
 from datetime import datetime
-from typing import final
+from typing import Protocol, final
 
 from attrs import field, frozen
 
@@ -31,3 +31,15 @@ class Progress:
         if self.total is None:
             return None
         return min(1.0, self.done / self.total) if self.total else 1.0
+
+
+class Reporter(Protocol):
+    """Takes what a handler reports: the attempt that runs it."""
+
+    def report(self, done: float, total: float | None, note: str | None) -> None:
+        """Take a report, which may come from any thread, and return at once."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Wait until other tasks have had a turn; raise a cancellation."""
+        ...

@@ -2,6 +2,7 @@
 
 A settlement has the reservation as its fence, and the new values of all counters. They are
 absolute numbers, because no other process can change them while the reservation is valid.
+A `Report` has the same fence, and is written while the run goes on.
 """
 
 from datetime import timedelta
@@ -11,6 +12,7 @@ from attrs import field, frozen
 
 from bgjobs._core.history import HistoryEntry
 from bgjobs._core.jobs import AttemptError, Reservation
+from bgjobs._core.progress import Progress
 
 
 @final
@@ -70,3 +72,12 @@ class Drop:
 
 
 Settlement = Succeed | Fail | Cancel | Requeue | Drop
+
+
+@final
+@frozen
+class Report:
+    """Store the progress of a job that is reserved, and stays so."""
+
+    reservation: Reservation
+    progress: Progress

@@ -50,6 +50,8 @@ class Worker(Generic[P, R_co]):
     """The function itself."""
     timeout: float | None
     """Seconds after which an attempt is cancelled and fails; None for no timeout."""
+    max_silence: float | None
+    """Seconds without a report of progress after which an attempt is cancelled and fails."""
     cap: Cap | None
     """The limits of its jobs on all nodes together; None for no limit."""
     is_async: bool
@@ -72,6 +74,8 @@ class Worker(Generic[P, R_co]):
     """The exception types after which its jobs are retried, or the function that decides; None
     retries after each."""
     _codec: Codec = field(alias="codec")
+    is_limited: bool = field(init=False)
+    """Whether an attempt may be cancelled by `timeout` or `max_silence`."""
 
     def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest[R_co]:
         """Return a request for a job with these arguments, to be passed to `BgJobs.enqueue`.
@@ -109,7 +113,9 @@ class Worker(Generic[P, R_co]):
 
     def __attrs_post_init__(self) -> None:
         """Copy the names of the handler, for `help`, `inspect` and documentation tools."""
+        is_limited = self.timeout is not None or self.max_silence is not None
         for name, value in (
+            ("is_limited", is_limited),
             ("__name__", getattr(self.handler, "__name__", self.name)),
             ("__qualname__", getattr(self.handler, "__qualname__", self.name)),
             ("__module__", getattr(self.handler, "__module__", __name__)),
@@ -151,6 +157,7 @@ class _Settings:
 
     name: str | None
     timeout: float | timedelta | None
+    max_silence: float | timedelta | None = None
     global_limit: int | None = None
     rate_limit: RateLimit | None = None
     keep_result: bool = False
@@ -212,6 +219,7 @@ def worker(
     *,
     name: str | None = None,
     timeout: float | timedelta | None = None,
+    max_silence: float | timedelta | None = None,
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
     keep_result: Literal[False] = False,
@@ -224,6 +232,7 @@ def worker(
     *,
     name: str | None = None,
     timeout: float | timedelta | None = None,
+    max_silence: float | timedelta | None = None,
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
     keep_result: Literal[True],
@@ -237,6 +246,7 @@ def worker(
     *,
     name: str | None = None,
     timeout: float | timedelta | None = None,
+    max_silence: float | timedelta | None = None,
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
     keep_result: bool = False,
@@ -256,6 +266,9 @@ def worker(
         name: The name by which stored jobs find their worker; by default that of the function.
         timeout: Seconds, or a `timedelta`, after which an attempt is cancelled and fails; None
             for no timeout.
+        max_silence: Seconds, or a `timedelta`, without a report of progress after which an
+            attempt is cancelled and fails, counted from its start and then from each report;
+            None for no limit. The function has to take a `JobContext`.
         global_limit: How many of its jobs run at the same time, on all nodes together. The
             store counts rows, so a process that dies leaves no lock behind.
         rate_limit: How many of its jobs start within a period, on all nodes together.
@@ -283,6 +296,7 @@ def worker(
     settings = _Settings(
         name,
         timeout,
+        max_silence,
         global_limit,
         rate_limit,
         keep_result,
@@ -298,15 +312,20 @@ def worker(
 def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., Any]:
     name = _checked_name(handler, settings.name)
     _check_kind(name, handler)
-    seconds = _checked_timeout(name, settings.timeout)
+    timeout = _checked_seconds(name, "timeout", settings.timeout)
+    max_silence = _checked_seconds(name, "max_silence", settings.max_silence)
     _check_flag(name, "keep_result", settings.keep_result)
     cap = _checked_cap(name, settings.global_limit, settings.rate_limit)
     _check_retries(name, settings)
     signature = read_signature(name, handler)
+    if max_silence is not None and not signature.takes_context:
+        problem = "expected a handler that reports progress to a JobContext, found one without"
+        raise WorkerDefinitionError(name, f"max_silence: {problem}")
     return Worker(
         name=name,
         handler=handler,
-        timeout=seconds,
+        timeout=timeout,
+        max_silence=max_silence,
         cap=cap,
         is_async=is_async_function(handler),
         takes_context=signature.takes_context,
@@ -380,18 +399,18 @@ def _check_kind(name: str, handler: object) -> None:
         )
 
 
-def _checked_timeout(name: str, timeout: Any) -> float | None:
-    if timeout is None:
+def _checked_seconds(name: str, what: str, given: Any) -> float | None:
+    if given is None:
         return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float | timedelta):
-        problem = f"timeout: expected seconds or a timedelta, found {type(timeout).__name__}"
+    if isinstance(given, bool) or not isinstance(given, int | float | timedelta):
+        problem = f"{what}: expected seconds or a timedelta, found {type(given).__name__}"
         raise WorkerDefinitionError(name, problem)
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    found = str(timeout) if isinstance(timeout, timedelta) else number_text(timeout)
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    found = str(given) if isinstance(given, timedelta) else number_text(given)
     if seconds > LONGEST_DELAY.total_seconds():
-        problem = f"timeout: expected at most {LONGEST_DELAY.days:,} days, found {found}"
+        problem = f"{what}: expected at most {LONGEST_DELAY.days:,} days, found {found}"
         raise WorkerDefinitionError(name, problem)
     if not round(seconds, 6) > 0:  # in microseconds, as durations are
-        problem = f"timeout: expected more than 0 seconds, found {found}"
+        problem = f"{what}: expected more than 0 seconds, found {found}"
         raise WorkerDefinitionError(name, problem)
     return as_duration(seconds).total_seconds()

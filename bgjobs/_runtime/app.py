@@ -4,7 +4,7 @@ Each line runs inside the one above it, and ends before it:
 
 services of a client      see `connection`
 '- group commit           writes the ends of runs
-   '- services            heartbeat, commands, monitor, watch, pruner
+   '- services            heartbeat, commands, monitor, watch, pruner, progress
       '- lifespan         the resources of handlers
          '- queues        and scheduled jobs, one child each, beside the block of the user
 """

@@ -10,6 +10,7 @@ from bgjobs._core.jobs import Job
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.leases.registry import Registry
 from bgjobs._runtime.persistence.group_commit import GroupCommit
+from bgjobs._runtime.queues.progress import ProgressWriter
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.scheduled.planner import Planner
 from bgjobs._runtime.services import ClientServices
@@ -27,6 +28,7 @@ class WorkerServices(ClientServices):
         """Writes the ends of runs. These are committed apart from new jobs: an insert may wait
         for a unique key that another open transaction holds, and would delay the ends with it.
         """
+        self.progress: ProgressWriter = ProgressWriter(self.settlements)
         self.registry: Registry = Registry()
         self.planner: Planner = Planner(self.time)
         self.queues: list[QueueState] = []

@@ -12,6 +12,7 @@ from bgjobs.events.jobs import (
     JobDiscarded,
     JobEnqueued,
     JobFailed,
+    JobProgressed,
     JobReleased,
     JobReserved,
     JobSnoozed,
@@ -66,6 +67,7 @@ __all__ = [
     "JobDiscarded",
     "JobEnqueued",
     "JobFailed",
+    "JobProgressed",
     "JobReleased",
     "JobReserved",
     "JobSnoozed",
@@ -106,6 +108,7 @@ Event = (
     | NoWorkerForJob
     | JobReserved
     | JobStarted
+    | JobProgressed
     | JobSucceeded
     | JobAttemptFailed
     | JobFailed

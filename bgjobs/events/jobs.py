@@ -6,6 +6,7 @@ from typing import final
 from attrs import field, frozen
 
 from bgjobs._core.jobs import Job, UnreadableJob
+from bgjobs._core.progress import Progress
 
 
 @final
@@ -47,6 +48,21 @@ class JobStarted:
 
     queue: str
     job: Job
+
+
+@final
+@frozen
+class JobProgressed:
+    """The progress that a handler has reported was stored.
+
+    Emitted at most once a second while the handler runs, and before the event of its end if
+    that has stored a later report.
+    """
+
+    queue: str
+    job: Job
+    """The job as it was reserved."""
+    progress: Progress
 
 
 @final

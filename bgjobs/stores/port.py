@@ -28,7 +28,7 @@ from uuid import UUID
 from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Settlement
+from bgjobs._core.settlements import Report, Settlement
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.types import Counts, NewJob, Notice, Renewal, Written
@@ -139,14 +139,20 @@ class Store(Protocol):
         enqueue: Sequence[NewJob] = (),
         settle: Sequence[Settlement] = (),
         *,
+        progress: Sequence[Report] = (),
         now: datetime | None = None,
     ) -> Written:
-        """Settle reserved jobs and store new ones, all in one transaction.
+        """Settle reserved jobs, store progress and new jobs, all in one transaction.
 
         Every settlement is fenced: it changes the row only if the job is still reserved by
         exactly its reservation (id, owner and number). Otherwise the reservation is reported as
         lost. Settlements are written before new jobs, so that a new job may take the unique key
         of a job that ends.
+
+        `progress` has what handlers have reported, at most one report for each reservation. It
+        replaces the progress of the job and changes nothing else, under the same fence. It is
+        written before the settlements, so a job that ends, or is put back, in the same write
+        keeps it. A job that is reserved again keeps it, too, until the next report.
 
         If `Operations.cancel` has marked a job that a `Requeue` puts back, the job is stored as
         cancelled in the same transaction, with the counters, the errors and the history of the

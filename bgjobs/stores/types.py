@@ -12,7 +12,15 @@ from bgjobs._core.jobs import EndedJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import (
+    Cancel,
+    Drop,
+    Fail,
+    Report,
+    Requeue,
+    Settlement,
+    Succeed,
+)
 
 __all__ = [
     "ANY_CHANGE",
@@ -33,6 +41,7 @@ __all__ = [
     "PastEnd",
     "PastReservation",
     "Renewal",
+    "Report",
     "Requeue",
     "Settlement",
     "State",
@@ -76,7 +85,10 @@ class Written:
     `NewJob.after` was lost, it is the job as requested, which is not stored.
     """
     lost: Collection[Reservation]
-    """The reservations that did not hold any longer; nothing was written for them."""
+    """The reservations that did not hold any longer; nothing was written for them.
+
+    A reservation occurs once for its settlement, and once for its report.
+    """
     cancelled: Mapping[Reservation, Cancelled] = field(factory=dict[Reservation, Cancelled])
     """Jobs that a `Requeue` was to put back, but that an operator had cancelled.
 

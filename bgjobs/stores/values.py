@@ -9,7 +9,15 @@ from attrs import evolve, field, frozen
 
 from bgjobs._core.jobs import AnyJob, Job, Reservation, UnreadableJob
 from bgjobs._core.outcomes import Cancelled
-from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import (
+    Cancel,
+    Drop,
+    Fail,
+    Report,
+    Requeue,
+    Settlement,
+    Succeed,
+)
 from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import LONGEST_DELAY, as_instant
 from bgjobs.errors import DuplicateJobError, UnreadableJobError
@@ -38,10 +46,13 @@ class Ends:
     cancelled: dict[Reservation, Cancelled] = field(factory=dict[Reservation, Cancelled])
     """See `Written.cancelled`."""
 
+    unreported: list[Reservation] = field(factory=list[Reservation])
+    """The reservations of reports that did not hold any longer."""
+
     def lost(self, settlements: Sequence[Settlement]) -> list[Reservation]:
         """Return the reservations that did not hold any longer."""
         found = [*self.written, *self.cancelled] if self.cancelled else self.written
-        return lost(settlements, found)
+        return [*self.unreported, *lost(settlements, found)]
 
     def still_reserved(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the jobs that were not put back because an operator has cancelled them.
@@ -155,7 +166,7 @@ def _first_of_each(settlements: Sequence[Settlement]) -> Collection[Settlement]:
 
 
 def lost(
-    settlements: Sequence[Settlement], written: Collection[Reservation]
+    settlements: Sequence[Settlement | Report], written: Collection[Reservation]
 ) -> list[Reservation]:
     """Return the reservations that did not hold; of repeated ones, all but the first."""
     if len(written) == len(settlements):

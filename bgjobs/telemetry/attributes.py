@@ -33,6 +33,8 @@ ERROR_TYPE = "error.type"
 
 ATTEMPT = "bgjobs.attempt"
 OUTCOME = "bgjobs.outcome"
+PROGRESS_DONE = "bgjobs.progress.done"
+PROGRESS_TOTAL = "bgjobs.progress.total"
 SCHEDULED_JOB = "bgjobs.scheduled_job"
 
 BGJOBS = "bgjobs"

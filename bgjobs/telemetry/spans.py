@@ -26,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bgjobs import Job, JobRequest
 from bgjobs._core.text import visible
-from bgjobs.events import JobStarted
+from bgjobs.events import JobProgressed, JobStarted
 from bgjobs.telemetry.attributes import (
     ATTEMPT,
     CREATE,
@@ -36,6 +36,8 @@ from bgjobs.telemetry.attributes import (
     OPERATION_TYPE,
     OUTCOME,
     PROCESS,
+    PROGRESS_DONE,
+    PROGRESS_TOTAL,
     SCHEDULED_JOB,
     AttemptEnd,
     messaging,
@@ -102,6 +104,15 @@ class Spans:
         )
         attach(set_span_in_context(span, _EMPTY))
         self._open[_key(job)] = OpenSpan(event, span, started, started_at)
+
+    def progressed(self, event: JobProgressed) -> None:
+        """Set how far an attempt has come, without the note, which may quote arguments."""
+        found = self._open.get(_key(event.job))
+        if found is None:
+            return
+        found.span.set_attribute(PROGRESS_DONE, event.progress.done)
+        if event.progress.total is not None:
+            found.span.set_attribute(PROGRESS_TOTAL, event.progress.total)
 
     def end(self, job: Job, end: AttemptEnd, ran: float | None = None) -> float | None:
         """End the span of an attempt.

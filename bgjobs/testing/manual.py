@@ -21,6 +21,7 @@ from bgjobs._runtime.connection import bus_of
 from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.enqueue import enqueue_for_any
 from bgjobs._runtime.queues.attempt import Environment
+from bgjobs._runtime.queues.progress import ProgressChannel
 from bgjobs._runtime.services import ClientServices
 from bgjobs._runtime.task_groups import run_beside
 from bgjobs.stores.port import Store
@@ -60,6 +61,7 @@ async def manual_environment(
         try:
             yield Environment(
                 threads=CapacityLimiter(inf),
+                progress=ProgressChannel(clock, clock.now, _keep, _keep),
                 resources=resources,
                 client_of=lambda _: client,
                 cancelled=lambda _: None,
@@ -68,6 +70,10 @@ async def manual_environment(
             )
         finally:
             services.lifecycle.ended = True
+
+
+def _keep(*_: object) -> None:
+    """Write no progress before the end of the attempt."""
 
 
 def _raise(job: Job, callback: str, error: BaseException) -> None:  # noqa: ARG001 - the runtime's

@@ -211,9 +211,13 @@ class ManualOwner:
         """
         now = self.clock.now()
         settlement = settle(run.job, run.outcome, self.policy, Limits(), now, self.owner)
+        progress = run.attempt.progress
+        reports = [] if progress is None or progress.last is None else [progress.newest()]
         if not isinstance(settlement, Succeed) or not run.attempt.completions:
-            lost = self.store.write(settle=[settlement], now=now).lost
+            lost = self.store.write(settle=[settlement], progress=reports, now=now).lost
             return run, settlement, not lost
+        if reports:
+            self.store.write(progress=reports, now=now)
         try:
             work = run.attempt.completing()
             reservation, result = run.job.reservation, settlement.result

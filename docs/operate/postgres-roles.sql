@@ -40,7 +40,7 @@ grant insert (
     on bgjobs.jobs to bgjobs_worker;
 grant update (
         attempts, crashes, interruptions, reservations, available_at, reserved_at, reserved_by,
-        unique_key, errors, history
+        unique_key, errors, history, progress
     )
     on bgjobs.jobs to bgjobs_worker;
 grant select, insert, delete on bgjobs.owners to bgjobs_worker;

@@ -359,3 +359,31 @@ def test_a_search_continues_at_the_position_that_it_has_shown(call: Call) -> Non
     odd = call("jobs", "list", "--failed", "--after", f"{job['id']}@x")
     assert odd.code == 2
     assert "expected an id, or a position that jobs list has shown" in odd.line
+
+
+def test_progress_is_listed_and_shown(shop: Path, call: Call) -> None:
+    with closing(sqlite3.connect(shop / "shop.db")) as database:
+        stored = json.dumps([3, 4, "page \x1b[31m3", 1_700_000_000_000_000])
+        database.execute("update bgjobs_jobs_failed set progress = ?", [stored])
+        database.commit()
+    job, _ = ids(call, "--failed")
+    shown = call("jobs", "show", job)
+    assert re.search(r"^progress       3 of 4, 75 % \(.* ago\)$", shown.out, re.MULTILINE)
+    assert re.search(r"^progress note  page \\x1b\[31m3$", shown.out, re.MULTILINE)
+    listed = call("jobs", "list", "--failed").out.splitlines()
+    assert "progress" in listed[0].split()
+    assert "  75 %  " in listed[1]
+    assert call("jobs", "show", job, "--json").json["progress"] == {
+        "done": 3,
+        "total": 4,
+        "fraction": 0.75,
+        "note": "page \x1b[31m3",
+        "reported_at": "2023-11-14T22:13:20Z",
+    }
+    call("jobs", "export", "failed.jsonl")
+    before = call("jobs", "list", "--failed", "--json").json
+    call("jobs", "prune", "--failed-for", "0", "--yes")
+    call("jobs", "import", "failed.jsonl", "--yes")
+    assert call("jobs", "list", "--failed", "--json").json == before
+    call("jobs", "retry", job)
+    assert call("jobs", "show", job, "--json").json["progress"] is None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from rich.console import Console, RenderableType
 
 import bgjobs
 from bgjobs.cli.commands import watch
-from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import as_json, progress, tables
 from bgjobs.cli.snapshot import QueueRow, Rate, Snapshot, rate
 from bgjobs.cli.states import COUNT_LIMIT, Count, headline, state_time
 
@@ -279,3 +280,83 @@ def test_a_row_that_is_no_job_is_json_with_the_same_columns() -> None:
         "2030-01-31T11:55:00Z",
     )
     assert as_json.unreadable(UNREADABLE, with_payload=True)["columns"] == UNREADABLE.columns
+
+
+def at(done: float, total: float | None = None, note: str | None = None) -> bgjobs.Progress:
+    return bgjobs.Progress(done=done, total=total, note=note, reported_at=BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("given", "bar", "part", "amounts"),
+    [
+        (at(0, 100), "[..........]   0 %", "0 %", "0 of 100, 0 % (5 min ago)"),
+        (at(55, 100), "[#####.....]  55 %", "55 %", "55 of 100, 55 % (5 min ago)"),
+        (at(0.5, 1.25), "[####......]  40 %", "40 %", "0.50 of 1.25, 40 % (5 min ago)"),
+        (at(9999, 10_000), "[#########.]  99 %", "99 %", "9,999 of 10,000, 99 % (5 min ago)"),
+        (at(100, 100), "[##########] 100 %", "100 %", "100 of 100, 100 % (5 min ago)"),
+        (at(300, 100), "[##########] 100 %", "100 %", "300 of 100, 100 % (5 min ago)"),
+        (at(0, 0), "[##########] 100 %", "100 %", "0 of 0, 100 % (5 min ago)"),
+        (at(1234), "1,234", "1,234", "1,234 (5 min ago)"),
+        (at(2**53 - 1), "9.007e+15", "9.007e+15", "9.007e+15 (5 min ago)"),
+    ],
+)
+def test_progress_is_a_bar_a_part_or_amounts(
+    given: bgjobs.Progress, bar: str, part: str, amounts: str
+) -> None:
+    assert progress.bar(given) == bar
+    assert progress.part(given) == part
+    assert progress.amounts(given, NOON) == amounts
+
+
+def test_a_list_has_a_column_of_progress_if_any_job_has_some() -> None:
+    half = evolve(RUNNING, progress=at(50, 100))
+    drawn = plain(tables.jobs([half, evolve(RUNNING, progress=None)], NOON, {ID: "01890000"}))
+
+    assert drawn == [
+        "id        worker  when       progress  error",
+        "01890000  send    0.0 s ago      50 %",
+        "01890000  send    0.0 s ago",
+    ]
+
+
+def test_one_job_is_shown_with_its_progress_and_its_note() -> None:
+    job = evolve(FAILED, progress=at(50, 100, "page \x1b[31m3"))
+    drawn = plain(tables.job(job, NOON, UTC))
+
+    assert drawn[-2:] == [
+        "progress       50 of 100, 50 % (5 min ago)",
+        "progress note  page \\x1b[31m3",
+    ]
+    assert "progress" not in "".join(plain(tables.job(FAILED, NOON, UTC)))
+
+
+def test_progress_is_json_with_its_fraction() -> None:
+    assert as_json.job(RUNNING)["progress"] is None
+    job = evolve(RUNNING, progress=at(1, 4, "note"))
+    assert json.loads(json.dumps(as_json.job(job)))["progress"] == {
+        "done": 1,
+        "total": 4,
+        "fraction": 0.25,
+        "note": "note",
+        "reported_at": "2030-01-31T11:55:00Z",
+    }
+
+
+def test_the_bars_of_a_live_view_keep_its_columns_steady_at_80_columns() -> None:
+    """Whatever is done, all pictures have the same lines but for the bars themselves."""
+    pictures: set[str] = set()
+    for done in (0, 1, 37, 99, 100):
+        running = [
+            evolve(RUNNING, name="send_invoices", progress=at(done, 100)),
+            evolve(RUNNING, name="send"),
+        ]
+        shown = evolve(SECOND, running=running, ids={ID: "01890000"})
+        drawn = plain(watch.snapshot_picture(FIRST, shown, UTC), width=80)
+        assert f"[{'#' * (done // 10)}" in "".join(drawn)
+        pictures.add(re.sub(r"\[.{10}\] +\d+ %", "BAR", "\n".join(drawn)))
+    [picture] = pictures
+    assert (
+        "running job  worker         for    attempts            progress\n"
+        "01890000     send_invoices  0.0 s         1  BAR\n"
+        "01890000     send           0.0 s         1\n"
+    ) in picture

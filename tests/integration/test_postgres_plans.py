@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from bgjobs._core.ids import new_id
+from bgjobs._core.outcomes import put_back
+from bgjobs.stores.json_columns import dump_progress
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.testing.contract.steps import PROGRESS
 from tests.fixtures.postgres import execute, fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import open_owner
 from tests.integration.postgres_plans import explained
@@ -124,3 +127,23 @@ def test_the_check_for_ended_jobs_reads_no_table(
 ) -> None:
     values = {"id": [new_id() for _ in range(count)]}
     assert sum(map(_read, explained(store, postgres_dsn, "refuse_ended", values))) <= 1
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_reports_look_up_their_rows(
+    store: PostgresStore, postgres_dsn: str, count: int
+) -> None:
+    """It reads the reserved rows by an index, whatever else is stored."""
+    jobs = store.reserve(open_owner(store), _NAMES, count)
+    values = {
+        "ids": [job.id for job in jobs],
+        "owners": [job.reserved_by for job in jobs],
+        "numbers": [job.reservations for job in jobs],
+        "progress": [dump_progress(PROGRESS) for _ in jobs],
+    }
+    try:
+        nodes = explained(store, postgres_dsn, "report", values)
+        _check_indexes(nodes, {"jobs_pkey", "jobs_reserved"})
+        assert sum(map(_read, nodes)) <= 2 * count
+    finally:
+        store.write(settle=[put_back(job) for job in jobs])

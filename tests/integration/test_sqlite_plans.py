@@ -185,7 +185,7 @@ def test_next_due_leaps(connection: Filled) -> None:
     assert "TEMP B-TREE" not in plan
 
 
-@pytest.mark.parametrize("name", ["succeed", "fail", "cancel", "requeue", "drop"])
+@pytest.mark.parametrize("name", ["succeed", "fail", "cancel", "requeue", "drop", "report"])
 def test_settlements_look_up_their_rows(connection: Filled, name: str) -> None:
     plan = _plan(connection, name)
     _assert_no_scan(plan)

@@ -1,7 +1,7 @@
 """Functions and calls that the tests of misuse leave out, each with its reason."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -10,7 +10,7 @@ EXCEPTIONS: dict[str, str] = {
         Job SucceededJob FailedJob CancelledJob UnreadableJob Listing Cursor AttemptError
         Reservation Occurrence Cancellation Imported Counts Finding LiveOwner Migration
         Schema ScheduleState UnhandledJobs Preview PreviewLine Drained Ended ScheduleProblem
-        TimelineEntry PastReservation PastEnd JobContext *Error""",
+        TimelineEntry PastReservation PastEnd Progress JobContext *Error""",
     "another function creates it, and checks the arguments": """
         BgJobs Client Admin EventStream QueueControl ScheduleControl ScheduledJobControl
         Worker VirtualRun Custom Calendar Interval AnyOf ScheduleBuilder""",
@@ -26,7 +26,12 @@ EXCEPTIONS: dict[str, str] = {
     "only a key must not be empty": "JobRequest.with_metadata(values=an_empty_text)",
     "it may be negative": "JobRequest.priority(level=-1) *.change_priority(priority=-1)",
     "characters that no database stores are replaced": """
-        Admin.cancel*(reason=a_text_with_NUL) Admin.cancel*(reason=a_lone_surrogate)""",
+        Admin.cancel*(reason=a_text_with_NUL) Admin.cancel*(reason=a_lone_surrogate)
+        JobContext.*(note=a_text_with_NUL) JobContext.*(note=a_lone_surrogate)""",
+    "a note may be empty": "JobContext.*(note=an_empty_text)",
+    "any iterable counts": """
+        JobContext.progress(items=*text*) JobContext.progress(items=a_lone_surrogate)
+        JobContext.progress(items=bytes)""",
     "libpq takes the connection from its environment": """
         PostgresStore(conninfo_or_pool=an_empty_text)
         PostgresStore(listen_dsn=an_empty_text)""",
@@ -55,7 +60,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Other words for a parameter that an error may use."""
 
-MEANS: dict[str, Any] = {"SQLiteStore.enqueue_in(connection)": sqlite3.Connection}
+MEANS: dict[str, Any] = {
+    "SQLiteStore.enqueue_in(connection)": sqlite3.Connection,
+    "JobContext.progress(items)": Iterable[Any],
+}
 """The types of parameters whose annotation is too general."""
 
 UNIQUE = ("Config(queues)", "Config(scheduled_jobs)", "Queue(workers)")

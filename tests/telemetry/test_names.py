@@ -28,6 +28,7 @@ JOB = attrs.evolve(PLAIN, occurrence=PLANNED)
 EVERYTHING: list[events.Event] = [
     events.JobEnqueued(JOB),
     events.JobStarted("q", JOB),
+    events.JobProgressed("q", JOB, bgjobs.Progress(done=1, total=2, reported_at=NOW)),
     events.JobFailed("q", JOB, "LookupError: x"),
     events.StoreResponded("write", 0.001),
     events.MonitorReleased(JOB),

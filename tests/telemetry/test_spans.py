@@ -12,9 +12,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceState, use_span
 
 import bgjobs
+from bgjobs._core.ids import new_id
 from bgjobs._core.requests import LONGEST_METADATA
-from bgjobs.events import Event, JobStarted
+from bgjobs.events import Event, JobProgressed, JobStarted
 from bgjobs.telemetry import Telemetry
+from bgjobs.testing.contract.steps import NOW
 from tests.telemetry.conftest import Exports, Traced
 
 pytestmark = pytest.mark.anyio
@@ -238,3 +240,31 @@ async def test_an_unreadable_context_is_no_link(sqlite_app: Traced, text: str) -
         await bg.enqueue(mail.request("a").with_metadata(traceparent=text))
         await bg.drain()
     assert sqlite_app.exports.span("process mail").links == ()
+
+
+async def test_a_span_has_the_last_progress_of_its_attempt(app: Traced) -> None:
+    @bgjobs.worker
+    async def counting(context: bgjobs.JobContext) -> None:
+        await context.report_progress(context.attempt, 7, "a note that may be private")
+        if context.attempt == 1:
+            raise ValueError
+        await context.report_progress(context.attempt + 0.5)
+
+    async with bgjobs.run(app.config(counting)) as bg:
+        await bg.enqueue(counting.request())
+        await bg.drain()
+    first, second = app.exports.spans("process counting")
+    assert attribute(first, "bgjobs.progress.done") == 1
+    assert attribute(first, "bgjobs.progress.total") == 7
+    assert attribute(second, "bgjobs.progress.done") == 2.5
+    assert "private" not in first.to_json() + second.to_json()
+
+
+async def test_progress_without_a_span_is_left_out(app: Traced) -> None:
+    """A queue that was stopping had ended it."""
+    job = bgjobs.Job(
+        id=new_id(), name="x", payload="[]", created_at=NOW, available_at=NOW, reservations=1
+    )
+    progress = bgjobs.Progress(done=1, reported_at=NOW)
+    app.exports.send(JobProgressed("default", job, progress))
+    assert not app.exports.spans()

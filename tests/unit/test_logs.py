@@ -10,6 +10,7 @@ import pytest
 
 from bgjobs import events
 from bgjobs._core.jobs import AttemptError, Job, UnreadableJob
+from bgjobs._core.progress import Progress
 from bgjobs._core.text import is_visible
 from bgjobs.events import Event
 from bgjobs.logs import level_of, log_listener
@@ -45,6 +46,11 @@ LINES: list[tuple[Event, int, str]] = [
     (events.NoWorkerForJob("mail"), logging.ERROR, "NoWorkerForJob|name:mail"),
     (events.JobReserved("q", JOB), logging.INFO, f"JobReserved|queue:q|{J}"),
     (events.JobStarted("q", JOB), logging.INFO, f"JobStarted|queue:q|{J}"),
+    (
+        events.JobProgressed("q", JOB, Progress(done=3, total=4, note=SECRET, reported_at=NOW)),
+        logging.DEBUG,
+        f"JobProgressed|queue:q|{J}|done:3|total:4",
+    ),
     (
         events.JobSucceeded("q", JOB, 0.25),
         logging.INFO,

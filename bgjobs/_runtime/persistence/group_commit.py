@@ -17,13 +17,13 @@ from typing import Any, final
 from anyio import Event, move_on_after
 
 from bgjobs._core.clock import Clock
-from bgjobs._core.jobs import Job
-from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.settlements import Report, Settlement, Succeed
 from bgjobs._runtime.cancellation import raise_if_cancelled, run_shielded
 from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.lost_answers import was_cancelled, was_settled
-from bgjobs._runtime.persistence.ticket import WRITTEN, Ticket, answer_error
+from bgjobs._runtime.persistence.ticket import WRITTEN, ReportSource, Ticket, answer_error
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.stores.types import NewJob, Notice, Written
 
@@ -80,15 +80,28 @@ class GroupCommit:
             self._notifier.add(Notice(frozenset(ticket.names)))
         return stored
 
-    async def settle(self, settlement: Settlement, followers: Sequence[NewJob] = ()) -> Written:
-        """Write the end of a run, together with the jobs that follow it.
+    async def settle(
+        self,
+        settlement: Settlement,
+        followers: Sequence[NewJob] = (),
+        progress: ReportSource | None = None,
+    ) -> Written:
+        """Write the end of a run, together with its progress and the jobs that follow it.
 
         Nothing is written if the reservation was lost. Waits as long as the store is
         unavailable; the caller limits the wait, by its lease.
         """
         ticket = Ticket(followers, settlement)
+        ticket.progress = progress
         await self._write_awaited(ticket)
         return self._answer_of(ticket)
+
+    async def report(self, progress: ReportSource) -> bool:
+        """Write progress, and wait like `settle`; whether it was written."""
+        ticket = Ticket((), None)
+        ticket.progress = progress
+        await self._write_awaited(ticket)
+        return isinstance(ticket.answer, Written) and not ticket.answer.lost
 
     def submit(self, ticket: Ticket) -> None:
         """Write a ticket, and then call its `take` with the answer; returns at once.
@@ -103,6 +116,15 @@ class GroupCommit:
             self._work.set()
         else:
             self._begin_alone(ticket)
+
+    def submit_together(self, tickets: Sequence[Ticket]) -> None:
+        """Write tickets like `submit`, in one batch up to its limits."""
+        if self._ended:
+            for ticket in tickets:
+                ticket.take(self._ended_error())
+        elif tickets:
+            self._waiting += tickets
+            self._work.set()
 
     async def complete(
         self, end: Succeed, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
@@ -184,8 +206,9 @@ class GroupCommit:
         )
 
     def _write_alone(self, ticket: Ticket) -> Written:
-        store = self._dispatch.store
-        written = store.write(*_rows([ticket]), now=self._clock.store_now())
+        store, now = self._dispatch.store, self._clock.store_now()
+        jobs, settlements, reports = _rows([ticket])
+        written = store.write(jobs, settlements, progress=reports, now=now)
         if ticket.announced:
             with suppress(StoreError):  # then the other processes find the jobs by polling
                 store.notify(ticket.announced)
@@ -300,15 +323,16 @@ class GroupCommit:
         batch.sort(key=_is_written)
 
     async def _write(self, batch: list[Ticket]) -> Written:
-        write = self._dispatch.store.write
-        return await self._dispatch.once(write, *_rows(batch), now=self._clock.store_now())
+        write, now = self._dispatch.store.write, self._clock.store_now()
+        jobs, settlements, reports = _rows(batch)
+        return await self._dispatch.once(write, jobs, settlements, progress=reports, now=now)
 
     async def _part_of(
         self, written: Written, ticket: Ticket, stored: Sequence[Job]
     ) -> Written | Exception:
         """Return what was written of one ticket of a batch, by this or an earlier try."""
         if (one := ticket.settlement) is None:
-            return Written(stored, ())
+            return Written(stored, _lost_report(ticket, written))
         held = one.reservation
         reason = written.cancelled.get(held)
         try:
@@ -325,9 +349,16 @@ class GroupCommit:
         return Written(stored, (held,) if held in written.lost else ())
 
 
-def _rows(batch: Sequence[Ticket]) -> tuple[list[NewJob], list[Settlement]]:
+def _rows(batch: Sequence[Ticket]) -> tuple[list[NewJob], list[Settlement], list[Report]]:
     jobs = [job for ticket in batch for job in ticket.enqueue]
-    return jobs, [one.settlement for one in batch if one.settlement is not None]
+    settlements = [one.settlement for one in batch if one.settlement is not None]
+    reports = [one.progress.newest() for one in batch if one.progress is not None]
+    return jobs, settlements, reports
+
+
+def _lost_report(ticket: Ticket, written: Written) -> Sequence[Reservation]:
+    held = None if ticket.progress is None else ticket.progress.reservation
+    return [held] if held is not None and held in written.lost else ()
 
 
 def _is_written(ticket: Ticket) -> bool:

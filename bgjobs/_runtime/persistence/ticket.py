@@ -1,17 +1,31 @@
 """One write that waits for `GroupCommit`, and what the store has answered to it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from anyio import Event
 from attrs import define, evolve, field
 
-from bgjobs._core.settlements import Settlement
+from bgjobs._core.jobs import Reservation
+from bgjobs._core.settlements import Report, Settlement
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.types import NewJob, Notice, Written
 
 WRITTEN = Written((), ())
 """The answer to most ends of runs."""
+
+
+class ReportSource(Protocol):
+    """The progress that the handler of a job reports."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """The reservation of the job."""
+        ...
+
+    def newest(self) -> Report:
+        """Return the newest report, which is written now."""
+        ...
 
 
 @define(eq=False)
@@ -29,7 +43,8 @@ class Ticket:
     """Whether an earlier try may have been committed although its answer was lost."""
     announced: Notice | None = field(default=None, init=False)
     """The notice of its new jobs, which is sent right after this write."""
-
+    progress: ReportSource | None = field(default=None, init=False)
+    """The progress that is written before its settlement."""
     result_size: int = field(default=0, init=False)
     """Characters of the result that it stores with its end."""
 

@@ -3,7 +3,8 @@
 The task of a slot runs it, for plain handlers in a thread. It ends when the handler has ended,
 and with it everything that the handler returned to be awaited, and when its middleware is left.
 The timeout of the worker, the end of the grace and an operator cancel it through the cancel
-scope of the slot. It does not use the store.
+scope of the slot. It does not use the store. What its handler reports
+goes through `JobProgress`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from attrs import frozen
 
 from bgjobs._core.clock import Clock
@@ -49,6 +50,7 @@ from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs._runtime.queues.middleware import MiddlewareStack
+from bgjobs._runtime.queues.progress import JobProgress, ProgressChannel, SilenceLimit
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError
 
 if TYPE_CHECKING:  # the methods of a client reach the queues, which import this module
@@ -84,6 +86,8 @@ class Environment:
 
     threads: CapacityLimiter
     """For plain handlers."""
+    progress: ProgressChannel
+    """Takes what handlers report."""
     resources: Any
     """What the lifespan has yielded, of any type."""
     client_of: "Callable[[Attempt], Client]"
@@ -107,14 +111,15 @@ class Attempt(ClientSource):
     """
 
     __slots__ = (
-        "_context",
         "_environment",
         "_interrupted",
         "_on_loop",
         "_scope",
         "cancelled",
+        "completions",
         "ended",
         "job",
+        "progress",
         "result",
         "started",
         "worker",
@@ -131,14 +136,12 @@ class Attempt(ClientSource):
         self._on_loop: bool = worker.is_async
         self.cancelled: Cancelled | None = None
         """The outcome if an operator has cancelled the job."""
-        self._context: JobContext | None = None
+        self.completions: Sequence[Callable[[Any], object]] = ()
+        """The functions that the handler gave to `complete_with`."""
+        self.progress: JobProgress | None = None
+        """What the handler has reported, if anything."""
         self.result: str | None = None
         """What the handler returned, as JSON text, if its worker keeps results."""
-
-    @property
-    def completions(self) -> Sequence[Callable[[Any], object]]:
-        """The functions that the handler gave to `complete_with`."""
-        return self._context.completions if self._context is not None else ()
 
     def interrupt(self) -> None:
         """Cancel the handler because its queue stops."""
@@ -169,6 +172,18 @@ class Attempt(ClientSource):
             return -inf
         return self._scope.deadline
 
+    def report(self, done: float, total: float | None, note: str | None) -> None:
+        """Take a report of the handler, from any thread."""
+        if self.progress is None:
+            channel = self._environment.progress
+            with channel.opening:
+                self.progress = self.progress or JobProgress(self.job, channel)
+        self.progress.report(done, total, note)
+
+    async def checkpoint(self) -> None:
+        """Wait until other tasks have had a turn; raise a cancellation."""
+        await checkpoint()
+
     async def call(self, scope: CancelScope, clock: Clock) -> None:
         """Call the handler inside `scope`, which its timeout, `interrupt` and `cancel` cancel.
 
@@ -176,12 +191,12 @@ class Attempt(ClientSource):
         """
         self._scope = scope
         worker, middleware = self.worker, self._environment.middleware
-        args, kwargs = self._arguments(clock)
-        if worker.timeout is not None:
-            scope.deadline = current_time() + worker.timeout
+        given, args, kwargs = self._arguments(clock)
+        if worker.is_limited:
+            self._limit(scope)
         try:
-            if middleware:
-                await self._call_inside(middleware, args, kwargs)
+            if middleware and given is not None:
+                await self._call_inside(given, args, kwargs)
                 return
             if worker.is_async:
                 context = copy_context()
@@ -196,13 +211,13 @@ class Attempt(ClientSource):
             if worker.results is not None:
                 self.result = worker.results.encode(answer)
         finally:
-            if worker.timeout is not None:
-                scope.deadline = inf
+            if worker.is_limited or self.progress is not None:
+                self._end_limits(scope)
 
     def is_spent(self, scope: CancelScope) -> bool:
         """Whether the scope was cancelled for this attempt, though its handler returned."""
         may_be = self._interrupted or self.cancelled is not None
-        return (may_be or self.worker.timeout is not None) and scope.cancel_called
+        return (may_be or self.worker.is_limited) and scope.cancel_called
 
     async def outcome_of(self, error: BaseException) -> Outcome:
         """Return how the attempt ended that raised `error`, after its scope was left.
@@ -230,7 +245,11 @@ class Attempt(ClientSource):
             return self.cancelled
         if self._interrupted:
             return Interrupted()
-        text = f"timed out after {self.worker.timeout:g} seconds"
+        silence = self.progress and self.progress.silence
+        if silence and silence.is_next:
+            text = f"no progress for {silence.seconds:g} seconds"
+        else:
+            text = f"timed out after {self.worker.timeout:g} seconds"
         return self.raised(TimeoutError(text), f"TimeoutError: {text}")
 
     def raised(self, error: BaseException, text: str | None = None) -> Raised:
@@ -273,28 +292,35 @@ class Attempt(ClientSource):
                 raise CallbackFailedError(what, error) from error
             raise HandlerCrashedError(self.worker.name, error) from error
 
-    def _arguments(self, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments of the handler, and make a context if anything takes one."""
+    def _arguments(
+        self, clock: Clock
+    ) -> tuple[JobContext | None, tuple[Any, ...], dict[str, Any]]:
+        """Return the context, if anything takes one, and the arguments of the handler."""
         worker = self.worker
         args, kwargs = worker.decode(self.job.payload)
-        if worker.takes_context or self._environment.middleware:
-            self._context = JobContext(
-                self.job,
-                self._deadline(clock),
-                resources=self._environment.resources,
-                client=self,
-            )
-            args = (self._context, *args) if worker.takes_context else args
-        return args, kwargs
+        if not (worker.takes_context or self._environment.middleware):
+            return None, args, kwargs
+        context = self._made_context(clock)
+        return context, (context, *args) if worker.takes_context else args, kwargs
+
+    def _made_context(self, clock: Clock) -> JobContext:
+        context = JobContext(
+            self.job,
+            self._deadline(clock),
+            resources=self._environment.resources,
+            client=self,
+            reporter=self,
+        )
+        self.completions = context.completions  # not all of it, as that has this attempt
+        return context
 
     async def _call_inside(
-        self, middleware: Sequence[Middleware], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, context: JobContext, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        """Call the handler inside middleware, in a context that they share."""
+        """Call the handler inside the middleware, in context variables that they share."""
         self._on_loop = True
-        context = cast("JobContext", self._context)  # `call` has made it
         call = partial(self._call_handler, args, kwargs)
-        stack = MiddlewareStack(middleware, self.job, context, call)
+        stack = MiddlewareStack(self._environment.middleware, self.job, context, call)
         await IsolatedContext(stack.run(), copy_context())
 
     async def _call_handler(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -346,6 +372,21 @@ class Attempt(ClientSource):
             f"worker {self.worker.name!r}: its handler returned {description(answer)}, "
             f"{missing}; do the work before returning"
         )
+
+    def _limit(self, scope: CancelScope) -> None:
+        """Begin to count the timeout, and the time without a report of progress."""
+        worker = self.worker
+        if worker.timeout is not None:
+            scope.deadline = current_time() + worker.timeout
+        if worker.max_silence is not None:
+            silence = SilenceLimit(worker.max_silence, scope)
+            self.progress = JobProgress(self.job, self._environment.progress, silence)
+
+    def _end_limits(self, scope: CancelScope) -> None:
+        """Leave the scope to the next attempt, and take no further reports."""
+        if self.progress is not None:
+            self.progress.is_over = True
+        scope.deadline = inf
 
     def _deadline(self, clock: Clock) -> datetime | None:
         if self.worker.timeout is None:

@@ -26,6 +26,7 @@ from anyio import (
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
+from bgjobs._core.progress import Progress
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.leases.guard import LeaseGuard
@@ -36,12 +37,19 @@ from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.handler_client import HandlerClient
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.places import Places
+from bgjobs._runtime.queues.progress import ProgressChannel
 from bgjobs._runtime.queues.settler import Settler, report_callback
 from bgjobs._runtime.queues.slot import Slot, Slots
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
+from bgjobs.events import (
+    CancellationIgnored,
+    JobProgressed,
+    OwnerDied,
+    QueueStarted,
+    QueueStopped,
+)
 from bgjobs.stores.types import Notice, Owner
 
 CANCEL_WARNING_AFTER = 5.0
@@ -66,6 +74,9 @@ class Consumer:
         self._places = Places(state, self._inbox, self._start_slot)
         self._environment = Environment(
             threads=CapacityLimiter(inf),  # places limit plain handlers, too
+            progress=ProgressChannel(
+                services.clock, services.time.shown, services.progress.add, self._progressed
+            ),
             resources=services.resources,
             client_of=self._client_of,
             cancelled=self._places.go_on,
@@ -170,6 +181,10 @@ class Consumer:
 
     def _client_of(self, attempt: Attempt) -> HandlerClient:
         return HandlerClient(self._services, self._admin, attempt, self._places)
+
+    def _progressed(self, job: Job, progress: Progress) -> None:
+        bus = self._services.planner.bus_for(job, self._bus)
+        bus.emit(JobProgressed, self._queue.name, job, progress)
 
     async def _end_the_grace(self) -> None:
         """Cancel the handlers that still run when the grace of a stopped queue is over."""

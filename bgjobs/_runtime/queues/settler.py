@@ -14,7 +14,7 @@ from functools import partial
 from typing import final
 from uuid import UUID
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from bgjobs._core.jobs import Job, Owner
 from bgjobs._core.outcomes import (
@@ -34,10 +34,11 @@ from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt, HandlerCrashedError, raised_by_work
+from bgjobs._runtime.queues.progress import JobProgress
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.backoff import Exponential
-from bgjobs.errors import RowRefusedError
+from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import (
     JobAttemptFailed,
     JobCancelled,
@@ -105,6 +106,7 @@ class End(Ticket):
     attempt: Attempt
     outcome: Outcome
     settler: "Settler"
+    progress: JobProgress | None = field(default=None, init=False)  # pyright: ignore[reportIncompatibleVariableOverride] - as above
 
     @property
     def holds_slot(self) -> bool:
@@ -222,6 +224,9 @@ class Settler:
                 await self._cancel(end, answer)
             elif not isinstance(answer, Exception):
                 raise answer  # a Ctrl-C in a listener
+            elif _gives_up_progress(end):
+                self._services.settlements.submit(end)
+                continue
             else:
                 if type(end.settlement) in written:  # so the database refuses single rows
                     self._refused.pop(type(end.settlement), None)
@@ -247,6 +252,8 @@ class Settler:
         end = End(followers, settlement, attempt, outcome, self)
         if attempt.result is not None and isinstance(settlement, Succeed):
             end.result_size = len(attempt.result)
+        if attempt.progress is not None and attempt.progress.last is not None:
+            end.progress = attempt.progress
         return end
 
     def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:
@@ -282,8 +289,10 @@ class Settler:
     async def _write_alone(self, end: End) -> None:
         try:
             await self._write_one(end)
-        except RowRefusedError as error:
-            if not await self._is_set_apart(end, error):
+        except StoreError as error:
+            if _gives_up_progress(end):
+                await self._write_alone(end)
+            elif not await self._is_set_apart(end, error):
                 raise
 
     async def _write_one(self, end: End) -> None:
@@ -294,7 +303,8 @@ class Settler:
             else:
                 self._report(end, kept=answer)
             return
-        written = await self._services.settlements.settle(end.settlement, end.enqueue)
+        settle = self._services.settlements.settle
+        written = await settle(end.settlement, end.enqueue, end.progress)
         if written.cancelled:
             await self._cancel(end, written)
         else:
@@ -306,6 +316,8 @@ class Settler:
         If the work raises, nothing is written: return the end of the failed attempt instead.
         """
         attempt, settlements = end.attempt, self._services.settlements
+        if end.progress is not None and not await settlements.report(end.progress):
+            end.progress = None
         try:
             work = attempt.completing()
             return await settlements.complete(success, work, end.enqueue)
@@ -321,6 +333,7 @@ class Settler:
         if isinstance(put_back, Requeue):
             ended = await end_cancelled(self._services, attempt.job, put_back, cancelled)
             changed = End(ended.followers, ended.settlement, attempt, cancelled, self)
+            changed.progress = end.progress  # it was written with the other end
             self._report(changed, kept=ended.kept)
 
     def _report(self, end: End, *, kept: bool) -> None:
@@ -334,6 +347,8 @@ class Settler:
                 self._refused.pop(type(end.settlement), None)
             if self._unusual:
                 self._written.add(type(end.settlement))
+            if end.progress is not None:
+                end.progress.store()
             if bus.has_listeners or isinstance(end.settlement, Fail):
                 name = self._control.name
                 seconds = end.attempt.ended - end.attempt.started
@@ -349,3 +364,13 @@ class Settler:
         self._services.wakeups.notify_ended()
         if self._control.release(end.attempt):
             self._services.wakeups.notify_idle()
+
+
+def _gives_up_progress(end: End) -> bool:
+    """Whether to write a refused end again, without the progress that it had until now.
+
+    The database may refuse only that, such as where a role has no right to its column.
+    """
+    had_progress = end.progress is not None
+    end.progress = end.answer = None
+    return had_progress

@@ -1,6 +1,6 @@
 """The children of one running application, and how they are started.
 
-services       heartbeat, commands, monitor, watch, pruner; they end after the queues
+services       heartbeat, commands, monitor, watch, pruner, progress; they end after the queues
 '- queues      queues and scheduled jobs, one child each; they end when they are stopped
 """
 
@@ -148,3 +148,4 @@ class Children:
         self.start_service("monitor", Monitor(services).run)
         self.start_service("watch", ChangeListener(services).run)
         self.start_service("pruner", Pruner(services).run)
+        self.start_service("progress", services.progress.run)

@@ -17,7 +17,7 @@ from bgjobs._core.text import visible
 from bgjobs.cli import snapshot as snapshots
 from bgjobs.cli.errors import one_line
 from bgjobs.cli.names import short_ids
-from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.output import as_json, progress, tables, terminal
 from bgjobs.cli.output.formats import absolute_time, iso_time, short_duration
 from bgjobs.cli.session import CommandSession, pass_session
 from bgjobs.cli.snapshot import Ended, Outage, Rate, Snapshot, rate
@@ -294,14 +294,17 @@ def _queues(before: Snapshot | None, now: Snapshot) -> RenderableType:
 
 
 def _running(now: Snapshot) -> RenderableType:
+    # The last column, so that the others stay where they are when it comes and goes.
+    bars = ["progress"] if any(job.progress for job in now.running) else []
     return tables.table(
-        ("running job", "worker", "for", "attempt"),
+        ("running job", "worker", "for", "attempt", *bars),
         [
             (
                 now.ids.get(job.id, str(job.id)),
                 job.name,
                 "" if job.reserved_at is None else short_duration(now.at - job.reserved_at),
                 job.attempts + 1,
+                *(progress.bar(job.progress) for _ in bars),
             )
             for job in now.running
         ],

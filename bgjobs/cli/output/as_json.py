@@ -37,9 +37,21 @@ def job(found: bgjobs.AnyJob) -> dict[str, Json]:
         "unique_key": found.unique_key,
         "schedule": None if found.occurrence is None else found.occurrence.recurrence.name,
         "metadata": dict(found.metadata),
+        "progress": None if found.progress is None else progress(found.progress),
         "error": headline(last_error(found)) or None,
         "reason": found.reason if isinstance(found, bgjobs.CancelledJob) else None,
         "cancelled_by": found.cancelled_by if isinstance(found, bgjobs.CancelledJob) else None,
+    }
+
+
+def progress(found: bgjobs.Progress) -> dict[str, Json]:
+    """Return how far the handler of a job has come."""
+    return {
+        "done": found.done,
+        "total": found.total,
+        "fraction": found.fraction,
+        "note": found.note,
+        "reported_at": iso_time(found.reported_at),
     }
 
 

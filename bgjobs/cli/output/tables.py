@@ -9,6 +9,7 @@ from rich.text import Text
 
 import bgjobs
 from bgjobs._core.text import visible, visible_lines
+from bgjobs.cli.output import progress
 from bgjobs.cli.output.formats import (
     absolute_time,
     relative_time,
@@ -33,7 +34,7 @@ _COLOURS = {
 
 _COUNTED = ("waiting", "delayed", "running", "succeeded", "failed", "cancelled")
 """The states of jobs in the order in which their numbers are shown."""
-_NUMBERS = {"attempt", "owners", "succeeded/s", "failed/s", *_COUNTED}
+_NUMBERS = {"attempt", "owners", "progress", "succeeded/s", "failed/s", *_COUNTED}
 """Columns that are aligned to the right."""
 _MAX_LENGTH = 1_000
 """Characters of one value that are shown."""
@@ -86,7 +87,7 @@ def stacked(*parts: RenderableType) -> Group:
 def jobs(
     found: Sequence[bgjobs.AnyJob], now: datetime, ids: Mapping[UUID, str] | None = None
 ) -> Grid:
-    """Draw a list of jobs, with a column of states only if they differ.
+    """Draw a list of jobs, with a column of states only if they differ, and of progress if any.
 
     Args:
         found: The jobs.
@@ -95,16 +96,22 @@ def jobs(
     """
     known = ids or {}
     several_states = len({job.state for job in found}) > 1
+    has_progress = any(job.progress for job in found)
     cancelled = [isinstance(job, bgjobs.CancelledJob) for job in found]
     text = "error" if not any(cancelled) else "reason" if all(cancelled) else "error or reason"
     return table(
-        ("id", "worker", *(["state"] if several_states else []), "when", text),
+        (
+            *("id", "worker", *(["state"] if several_states else []), "when"),
+            *(["progress"] if has_progress else []),
+            text,
+        ),
         [
             (
                 known.get(job.id, str(job.id)),
                 job.name,
                 *([job.state] if several_states else []),
                 relative_time(state_time(job), now),
+                *([progress.part(job.progress)] if has_progress else []),
                 headline(_reason_or_error(job)),
             )
             for job in found
@@ -129,6 +136,7 @@ def job(found: bgjobs.AnyJob, now: datetime, zone: tzinfo | None) -> Facts:
         ("created", time_and_age(found.created_at, now, zone)),
         ("attempt", found.attempts + 1),
         ("priority", found.priority),
+        *_progress(found, now),
     ]
     pairs += [("crashes", found.crashes)] if found.crashes else []
     pairs += [("interruptions", found.interruptions)] if found.interruptions else []
@@ -144,6 +152,14 @@ def _cancellation(found: bgjobs.AnyJob) -> list[tuple[str, str | int]]:
         return []
     by = found.cancelled_by
     return [("reason", found.reason), *([] if by is None else [("cancelled by", by)])]
+
+
+def _progress(found: bgjobs.AnyJob, now: datetime) -> list[tuple[str, str | int]]:
+    if found.progress is None:
+        return []
+    note = found.progress.note
+    amounts = progress.amounts(found.progress, now)
+    return [("progress", amounts), *([] if note is None else [("progress note", note)])]
 
 
 def unreadable(

@@ -12,11 +12,19 @@ from typing import Any
 from uuid import UUID
 
 from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
-from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import (
+    Cancel,
+    Counted,
+    Fail,
+    Report,
+    Requeue,
+    Settlement,
+    Succeed,
+)
 from bgjobs._core.timestamps import MICROSECOND, as_instant
 from bgjobs.stores.columns import FAILED, SETTLED
 from bgjobs.stores.decoder import Decoder, as_of
-from bgjobs.stores.json_columns import STORED, dump_metadata, dump_occurrence
+from bgjobs.stores.json_columns import STORED, dump_metadata, dump_occurrence, dump_progress
 from bgjobs.stores.postgres.arrays import (
     EPOCH,
     bigints,
@@ -133,12 +141,7 @@ def settle_values(settlements: Sequence[Settlement], now: datetime | None) -> di
     same jobs cannot deadlock.
     """
     ordered = sorted(settlements, key=lambda one: one.reservation.job_id.int)
-    parameters: dict[str, Any] = {
-        "ids": uuids([one.reservation.job_id for one in ordered]),
-        "owners": uuids([one.reservation.owner for one in ordered]),
-        "numbers": integers([one.reservation.number for one in ordered]),
-        "now": now,
-    }
+    parameters: dict[str, Any] = {**_fences(ordered), "now": now}
     counted = [one for one in ordered if isinstance(one, Counted)]
     if counted:
         parameters.update(_counted_values(counted))
@@ -150,6 +153,21 @@ def succeed_values(settlements: Sequence[Settlement], now: datetime | None) -> d
     ordered = sorted(settlements, key=lambda one: one.reservation.job_id.int)
     results = [one.result for one in ordered if isinstance(one, Succeed)]
     return {**settle_values(ordered, now), "results": texts(results)}
+
+
+def report_values(reports: Sequence[Report]) -> Parameters:
+    """Return the parameters of `report`, in the order of `settle_values`."""
+    ordered = sorted(reports, key=lambda one: one.reservation.job_id.int)
+    stored = [dump_progress(one.progress) for one in ordered]
+    return {**_fences(ordered), "progress": texts(stored)}
+
+
+def _fences(settlements: Sequence[Settlement | Report]) -> Parameters:
+    return {
+        "ids": uuids([one.reservation.job_id for one in settlements]),
+        "owners": uuids([one.reservation.owner for one in settlements]),
+        "numbers": integers([one.reservation.number for one in settlements]),
+    }
 
 
 def _counted_values(settlements: Sequence[Counted]) -> Parameters:

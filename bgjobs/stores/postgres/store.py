@@ -13,7 +13,7 @@ from bgjobs._core.arguments import as_listeners
 from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.settlements import Report, Settlement, Succeed
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
 from bgjobs.stores.decoder import Table
@@ -151,19 +151,20 @@ class PostgresStore:
         enqueue: Sequence[NewJob] = (),
         settle: Sequence[Settlement] = (),
         *,
+        progress: Sequence[Report] = (),
         now: datetime | None = None,
     ) -> Written:
-        """Settle reserved jobs, then store new ones, all in one transaction."""
+        """Store progress, settle reserved jobs and store new ones, all in one transaction."""
         instant = codec.utc("now", now)
         verbs = by_verb(settle)
         # One statement is a transaction, and so are the statements that new jobs may need.
         refuses = writes.refuses_duplicates(new.request for new in enqueue)
-        alone = len(verbs) + bool(enqueue) <= 1 and not refuses
+        alone = len(verbs) + bool(enqueue) + bool(progress) <= 1 and not refuses
         guard = self._guards.of(enqueue, settle, alone=alone)
 
         def work(connection: AnyConnection) -> Written:
             # Settled first: a scheduled job's next occurrence takes over the unique key.
-            ends = writes.settle(self._sql, connection, verbs, instant)
+            ends = writes.settle(self._sql, connection, verbs, instant, progress)
             jobs = writes.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
             return Written(jobs, ends.lost(settle), ends.cancelled)
 

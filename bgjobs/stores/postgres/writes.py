@@ -19,7 +19,7 @@ from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
 from bgjobs._core.outcomes import Cancelled, put_back
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.settlements import Report, Settlement, Succeed
 from bgjobs._core.timestamps import as_duration
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.limits import Openings, Use, openings
@@ -45,6 +45,7 @@ from bgjobs.stores.values import (
     by_verb,
     check_duplicates,
     in_claim_order,
+    lost,
     single,
     stored_as,
     which_are_free,
@@ -247,9 +248,13 @@ def settle(
     connection: AnyConnection,
     verbs: Mapping[str, Sequence[Settlement]],
     now: datetime | None,
+    reports: Sequence[Report] = (),
 ) -> Ends:
-    """Write how runs ended, and return the result for each."""
+    """Write progress and then how runs ended, and return the result for each."""
     ends = Ends()
+    if reports:
+        rows = sql.run(connection, sql["report"], codec.report_values(reports))
+        ends.unreported.extend(lost(reports, [Reservation(*row) for row in rows]))
     for verb, chosen in verbs.items():
         with_result = verb == "succeed_with_result"
         values = (codec.succeed_values if with_result else codec.settle_values)(chosen, now)

@@ -11,7 +11,15 @@ from uuid import UUID
 from bgjobs._core.ids import parsed_id
 from bgjobs._core.jobs import FailedJob, Job
 from bgjobs._core.limits import Cap
-from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import (
+    Cancel,
+    Counted,
+    Fail,
+    Report,
+    Requeue,
+    Settlement,
+    Succeed,
+)
 from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
@@ -29,6 +37,7 @@ from bgjobs.stores.json_columns import (
     dump_history,
     dump_metadata,
     dump_occurrence,
+    dump_progress,
 )
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite.connection import Parameters
@@ -98,12 +107,12 @@ def _stored(job: FailedJob, column: str) -> str | int | None:
     return str(found) if isinstance(found, UUID) else found
 
 
-def settled(settlements: Iterable[Settlement], now: int) -> Parameters:
+def settled(settlements: Iterable[Settlement | Report], now: int) -> Parameters:
     """Return the parameters of the statements that settle jobs."""
     return {"settled": to_json(_settled(one, now) for one in settlements), "now": now}
 
 
-def _settled(settlement: Settlement, now: int) -> list[Any]:
+def _settled(settlement: Settlement | Report, now: int) -> list[Any]:
     held = fence(settlement)
     if isinstance(settlement, Succeed):
         return held if settlement.result is None else [*held, settlement.result]
@@ -115,10 +124,12 @@ def _settled(settlement: Settlement, now: int) -> list[Any]:
         delay = settlement.delay
         available_at = None if delay is None else now + microseconds(delay)
         return [*held, available_at, *counted(settlement)]
+    if isinstance(settlement, Report):
+        return [*held, dump_progress(settlement.progress)]
     return held
 
 
-def fence(settlement: Settlement) -> list[Any]:
+def fence(settlement: Settlement | Report) -> list[Any]:
     """Return the values that identify a reservation: job id, owner and number."""
     held = settlement.reservation
     return [str(held.job_id), str(held.owner), held.number]

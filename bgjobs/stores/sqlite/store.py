@@ -19,7 +19,7 @@ from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import AnyJob, EndState, Job, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.settlements import Report, Settlement, Succeed
 from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.errors import RowRefusedError, SchemaMismatchError
@@ -158,13 +158,14 @@ class SQLiteStore:
         enqueue: Sequence[NewJob] = (),
         settle: Sequence[Settlement] = (),
         *,
+        progress: Sequence[Report] = (),
         now: datetime | None = None,
     ) -> Written:
-        """Store new jobs and settle reserved ones, all in one transaction."""
+        """Store new jobs, settle reserved ones and store progress, all in one transaction."""
         with self._executor.writing() as transaction:
             moment = self._executor.microseconds(now)
             # Settled first: a job that ends frees its unique key for the one that follows it.
-            ends = writes.settle(transaction, settle, moment)
+            ends = writes.settle(transaction, settle, moment, progress)
             jobs = writes.enqueue(transaction, enqueue, moment, ends.written)
         return Written(jobs, ends.lost(settle), ends.cancelled)
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
 from bgjobs._core.outcomes import Cancelled, cancelled_instead, put_back
-from bgjobs._core.settlements import Requeue, Settlement
+from bgjobs._core.settlements import Report, Requeue, Settlement
 from bgjobs._core.text import LONGEST_ERROR, clean_text
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.errors import StoreError
@@ -33,6 +33,7 @@ from bgjobs.stores.values import (
     by_verb,
     check_duplicates,
     in_claim_order,
+    lost,
     single,
     which_are_free,
 )
@@ -145,9 +146,17 @@ def _reserve(
     return in_claim_order(map(codec.DECODER.job, found))
 
 
-def settle(transaction: Transaction, settlements: Sequence[Settlement], now: int) -> Ends:
-    """Write how runs ended, and return which of them were written or cancelled."""
+def settle(
+    transaction: Transaction,
+    settlements: Sequence[Settlement],
+    now: int,
+    reports: Sequence[Report] = (),
+) -> Ends:
+    """Write progress and then how runs ended, and return what was written or cancelled."""
     ends = Ends()
+    if reports:
+        held = _settle(transaction, ["report"], reports, now)
+        ends.unreported.extend(lost(reports, held))
     for verb, chosen in by_verb(settlements).items():
         if verb == "requeue":
             _requeue(transaction, chosen, now, ends)
@@ -161,7 +170,10 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement], now: int
 
 
 def _settle(
-    transaction: Transaction, names: Sequence[str], chosen: Sequence[Settlement], now: int
+    transaction: Transaction,
+    names: Sequence[str],
+    chosen: Sequence[Settlement | Report],
+    now: int,
 ) -> list[Reservation]:
     """Run statements for these settlements, and return the reservations that were held."""
     parameters = codec.settled(chosen, now)

@@ -26,6 +26,7 @@ from bgjobs.testing.contract.steps import (
     ids,
     lose,
     put_one,
+    report,
     search,
     start,
     succeed,
@@ -34,10 +35,10 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_a_failed_job_runs_again(store: OperatedStore) -> None:
-    """It is due at once with a full retry budget; other fields are kept."""
+    """It is due at once with a full retry budget, without progress; other fields are kept."""
     held = hold(store, priority=4, unique_key="k", metadata=(("trace", "ü"),))
     failure = fail(held, attempts=3, crashes=1, interruptions=2, errors=(ERROR,))
-    store.write(settle=[failure], now=NOW)
+    store.write(settle=[failure], progress=[report(held)], now=NOW)
     later = NOW + SECOND
     assert store.operations.retry([held.id, held.id], by="ada", now=later) == [held.id]
     again = store.find(held.id)
@@ -60,11 +61,11 @@ def check_a_failed_job_runs_again(store: OperatedStore) -> None:
 
 
 def check_a_cancelled_job_runs_again(store: OperatedStore) -> None:
-    """Both one that waited and one that ran; other fields are kept."""
+    """Both one that waited and one that ran, without progress; other fields are kept."""
     held = hold(store, priority=4, unique_key="k", metadata=(("trace", "ü"),))
     waiting = put_one(store, unique_key="l")
     ended = cancel(held, "why", None, attempts=3, crashes=1, interruptions=2, errors=(ERROR,))
-    store.write(settle=[ended], now=NOW)
+    store.write(settle=[ended], progress=[report(held)], now=NOW)
     store.operations.cancel([waiting.id], NO, now=NOW)
     later = NOW + SECOND
     wanted = [held.id, waiting.id]
@@ -240,9 +241,8 @@ def check_only_one_of_several_threads_retries(store: OperatedStore) -> None:
 
 def _failed(store: OperatedStore) -> FailedJob:
     held = hold(store, unique_key="k", metadata=(("trace", "1"),), occurrence=OCCURRENCE)
-    store.write(
-        settle=[fail(held, "ValueError: ünïque", errors=(ERROR,), history=HISTORY)], now=NOW
-    )
+    failure = fail(held, "ValueError: ünïque", errors=(ERROR,), history=HISTORY)
+    store.write(settle=[failure], progress=[report(held)], now=NOW)
     failed = store.find(held.id)
     assert isinstance(failed, FailedJob)
     return failed

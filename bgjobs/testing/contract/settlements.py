@@ -15,7 +15,7 @@ from bgjobs._core.jobs import (
     Reservation,
     SucceededJob,
 )
-from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.settlements import Report, Settlement, Succeed
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import Counts, NewJob
 from bgjobs.testing.contract.steps import (
@@ -24,6 +24,7 @@ from bgjobs.testing.contract.steps import (
     ERROR,
     LEASE,
     NOW,
+    PROGRESS,
     SECOND,
     TICK,
     ask,
@@ -240,8 +241,10 @@ _KINDS: tuple[Callable[[Job], Settlement], ...] = (
 
 
 def _assert_lost(store: Store, job: Job, reservation: Reservation) -> None:
-    """Assert that no settlement with this reservation, nor `complete`, changes the job."""
+    """Assert that no write with this reservation, nor `complete`, changes the job."""
     before = store.find(job.id)
+    assert list(store.write(progress=[Report(reservation, PROGRESS)]).lost) == [reservation]
+    assert store.find(job.id) == before
     for kind in _KINDS:
         settlement = evolve(kind(job), reservation=reservation)
         assert list(store.write(settle=[settlement], now=NOW).lost) == [reservation]

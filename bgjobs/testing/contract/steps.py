@@ -13,8 +13,17 @@ from bgjobs._core.ids import new_id, new_ids
 from bgjobs._core.jobs import AttemptError, EndState, Job, State
 from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.progress import Progress
 from bgjobs._core.requests import JobOptions, JobRequest
-from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import (
+    Cancel,
+    Drop,
+    Fail,
+    Report,
+    Requeue,
+    Settlement,
+    Succeed,
+)
 from bgjobs.errors import StoreError
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
@@ -31,6 +40,8 @@ LEASE = timedelta(seconds=60)
 PLAN = Recurrence(name="nightly", schedule="cron 0 3 * * *")
 OCCURRENCE = Occurrence(recurrence=PLAN, at=NOW)
 ERROR = AttemptError(0, NOW, 'ValueError: no such user\n  ünïcödé 🦉 "quoted" \\ \'')
+
+PROGRESS = Progress(done=3, total=10, note='ünïcödé 🦉 "quoted" \\ \'', reported_at=NOW)
 
 NO = Cancelled("no", "ada")
 """What operators ask for."""
@@ -95,9 +106,9 @@ def hold(store: Store, now: datetime = NOW, **options: Any) -> Job:
     return job
 
 
-def succeed(job: Job) -> Succeed:
+def succeed(job: Job, result: str | None = None) -> Succeed:
     """Return the settlement of a success."""
-    return Succeed(job.reservation)
+    return Succeed(job.reservation, result)
 
 
 def fail(job: Job, error: str = "gone", **changes: Any) -> Fail:
@@ -122,6 +133,11 @@ ENDS: dict[EndState, Callable[[Job], Settlement]] = {
 def requeue(job: Job, **changes: Any) -> Requeue:
     """Return the settlement that puts a job back, with its counters and these changes."""
     return Requeue(reservation=job.reservation, **{**_counters(job), **changes})
+
+
+def report(job: Job, **changes: Any) -> Report:
+    """Return a report of progress, that of `PROGRESS` with these changes."""
+    return Report(job.reservation, evolve(PROGRESS, **changes))
 
 
 def drop(job: Job) -> Drop:

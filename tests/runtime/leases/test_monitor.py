@@ -58,10 +58,10 @@ def notes(count: int) -> list[Any]:
 def refusing(store: Any, unwritable: Iterable[UUID]) -> Any:
     """A store that fails to write these jobs, as long as they are in the collection."""
 
-    def write(enqueue: Any = (), settle: Any = (), *, now: Any = None) -> Written:
+    def write(enqueue: Any = (), settle: Any = (), **more: Any) -> Written:
         if any(one.reservation.job_id in unwritable for one in settle):
             raise StoreError("this row cannot be written")
-        written: Written = store.write(enqueue, settle, now=now)
+        written: Written = store.write(enqueue, settle, **more)
         return written
 
     return Wrapped(store, write=write)

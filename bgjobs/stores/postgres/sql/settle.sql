@@ -165,6 +165,17 @@ with settled as (
 select id, reserved_by, reservations from recorded;
 
 
+-- name: report
+update {jobs} as job set progress = held.progress
+from unnest(
+    %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(progress)s::text[]
+) as held (id, owner, number, progress)
+where job.id = held.id
+    and job.reserved_by = held.owner
+    and job.reservations = held.number
+returning job.id, job.reserved_by, job.reservations;
+
+
 -- name: requeue
 -- Put reserved jobs back. A job whose cancellation was requested meanwhile becomes a cancelled one
 -- instead. As in `succeed`, a job that has ended before is deleted without a record. The job of a

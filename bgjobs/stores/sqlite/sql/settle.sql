@@ -106,6 +106,26 @@ on conflict (id) do update set
 returning id, reservations;
 
 
+-- name: report
+-- Stores the progress of reserved jobs, each only if it is still held by exactly this reservation.
+-- An upsert whose row always exists, as in `requeue`.
+with settled (id, owner, number, progress) as (
+    select
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]')
+    from json_each(:settled)
+)
+insert into {jobs} (id, {kept_names without payload}, available_at, payload, progress)
+select job.id, {kept_names of job without payload}, job.available_at, '', settled.progress
+from settled cross join {jobs} as job indexed by {jobs_reserved} on
+    job.id = settled.id
+    and job.reserved_by = settled.owner
+    and job.reservations = settled.number
+where true
+on conflict (id) do update set progress = excluded.progress
+returning id, reservations;
+
+
 -- name: unindex_failures
 -- Removes the words of failed jobs that were deleted. Triggers have noted these, because a trigger
 -- may not write to a virtual table when the schema is not trusted

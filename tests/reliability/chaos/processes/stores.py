@@ -15,7 +15,7 @@ from attrs import evolve
 
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
-from bgjobs._core.settlements import Settlement
+from bgjobs._core.settlements import Report, Settlement
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob, Written
@@ -112,10 +112,11 @@ class FaultPointStore:
         enqueue: Sequence[NewJob] = (),
         settle: Sequence[Settlement] = (),
         *,
+        progress: Sequence[Report] = (),
         now: datetime | None = None,
     ) -> Written:
         self._reach("before settling" if settle else "before storing")
-        written = self._store.write(enqueue, settle, now=now)
+        written = self._store.write(enqueue, settle, progress=progress, now=now)
         if any(one.reservation.job_id in self._abandoned for one in settle):
             self._abandoned.clear()
             self._reach("monitor has written")
@@ -173,10 +174,13 @@ class UnfencedStore:
         enqueue: Sequence[NewJob] = (),
         settle: Sequence[Settlement] = (),
         *,
+        progress: Sequence[Report] = (),
         now: datetime | None = None,
     ) -> Written:
         settle = [evolve(one, reservation=self._held(one.reservation)) for one in settle]
-        return evolve(self._store.write(enqueue, settle, now=now), lost=())
+        reports = [evolve(one, reservation=self._held(one.reservation)) for one in progress]
+        written = self._store.write(enqueue, settle, progress=reports, now=now)
+        return evolve(written, lost=())
 
     def complete(
         self,
