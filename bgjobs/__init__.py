@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bgjobs import backoff, errors
-from bgjobs._core.config import Config, Queue, RestartTolerance, Retention, ScheduledJob
+from bgjobs._core.config import Config, Queue, RestartTolerance, ScheduledJob
 from bgjobs._core.context import JobContext
 from bgjobs._core.generics import NotKept
 from bgjobs._core.history import HistoryEntry, PastEnd, PastReservation
@@ -37,6 +37,7 @@ from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.outcomes import Discard, Limits, Snooze
 from bgjobs._core.progress import Progress
 from bgjobs._core.requests import JobRequest
+from bgjobs._core.retention import Retention
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import BgJobsError
 from bgjobs.stores.filters import JobFilter

@@ -7,7 +7,6 @@ for `bgjobs.run`.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
@@ -26,6 +25,7 @@ from bgjobs._core.occurrences import Recurrence
 from bgjobs._core.outcomes import Limits
 from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.resources import problem_of_lifespan
+from bgjobs._core.retention import Retention
 from bgjobs._core.retries import MOST_RETRIES, as_optional_backoff
 from bgjobs._core.text import value_text
 from bgjobs._core.timestamps import as_duration
@@ -107,32 +107,6 @@ class RestartTolerance:
             problems.whole("restarts", self.restarts, least=0)
             problems.seconds("within", self.within, above=0)
             problems.backoff("backoff", self.backoff)
-
-
-@final
-@frozen(kw_only=True)
-class Retention:
-    """How long ended jobs are kept before they are deleted.
-
-    Raises:
-        ConfigError: A value has the wrong type or is out of bounds.
-    """
-
-    succeeded: timedelta | None = timedelta(days=7)
-    """How long succeeded jobs are kept, up to 36,500 days; None keeps them forever."""
-    failed: timedelta | None = None
-    """How long failed jobs are kept, up to 36,500 days; None keeps them forever."""
-    cancelled: timedelta | None = None
-    """How long cancelled jobs are kept, up to 36,500 days; None keeps them forever."""
-    interval: float = 60.0
-    """Seconds between two searches for jobs that can be deleted."""
-
-    def __attrs_post_init__(self) -> None:
-        with Problems("Retention") as problems:
-            problems.age("succeeded", self.succeeded)
-            problems.age("failed", self.failed)
-            problems.age("cancelled", self.cancelled)
-            problems.seconds("interval", self.interval, above=0)
 
 
 @final

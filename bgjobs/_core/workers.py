@@ -1,7 +1,6 @@
 """`@worker`, which makes a `Worker` from a function: a name, a codec and typed requests."""
 
 import sys
-import unicodedata
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, final, overload
@@ -10,11 +9,10 @@ from attrs import field, frozen
 
 from bgjobs._core.context import JobContext
 from bgjobs._core.generics import NotKept, R_co
-from bgjobs._core.jobs import LARGEST_WHOLE
 from bgjobs._core.lazy import is_async_function, is_generator_function
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.payloads import Codec, ResultCodec, read_signature
-from bgjobs._core.requests import LONGEST_NAME, JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.retries import (
     RetryOn,
     RetryRule,
@@ -22,8 +20,7 @@ from bgjobs._core.retries import (
     as_rule,
     retry_problems,
 )
-from bgjobs._core.text import number_text, value_text
-from bgjobs._core.timestamps import LONGEST_DELAY, as_duration
+from bgjobs._core.worker_checks import check_flag, checked_cap, checked_name, checked_seconds
 from bgjobs.backoff import Backoff, BackoffSetting
 from bgjobs.errors import WorkerDefinitionError
 
@@ -310,12 +307,12 @@ def worker(
 
 
 def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., Any]:
-    name = _checked_name(handler, settings.name)
+    name = checked_name(handler, settings.name)
     _check_kind(name, handler)
-    timeout = _checked_seconds(name, "timeout", settings.timeout)
-    max_silence = _checked_seconds(name, "max_silence", settings.max_silence)
-    _check_flag(name, "keep_result", settings.keep_result)
-    cap = _checked_cap(name, settings.global_limit, settings.rate_limit)
+    timeout = checked_seconds(name, "timeout", settings.timeout)
+    max_silence = checked_seconds(name, "max_silence", settings.max_silence)
+    check_flag(name, "keep_result", settings.keep_result)
+    cap = checked_cap(name, settings.global_limit, settings.rate_limit)
     _check_retries(name, settings)
     signature = read_signature(name, handler)
     if max_silence is not None and not signature.takes_context:
@@ -338,47 +335,11 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
     )
 
 
-def _checked_cap(name: str, running: object, rate: object) -> Cap | None:
-    if running is not None and (type(running) is not int or not 1 <= running <= LARGEST_WHOLE):
-        limits = f"a whole number from 1 to {LARGEST_WHOLE:,}"
-        problem = f"global_limit: expected {limits}, found {number_text(running)}"
-        raise WorkerDefinitionError(name, problem)
-    if rate is not None and not isinstance(rate, RateLimit):
-        problem = f"rate_limit: expected a RateLimit, found {type(rate).__name__}"
-        raise WorkerDefinitionError(name, problem)
-    return None if running is None and rate is None else Cap(name, running, rate)
-
-
 def _check_retries(name: str, settings: _Settings) -> None:
     backoff = as_optional_backoff(settings.backoff)
     problems = retry_problems(settings.max_retries, backoff, settings.retry_on)
     if problem := next(problems, None):
         raise WorkerDefinitionError(name, problem)
-
-
-def _check_flag(name: str, what: str, flag: object) -> None:
-    if flag is not True and flag is not False:
-        problem = f"{what}: expected True or False, found {type(flag).__name__}"
-        raise WorkerDefinitionError(name, problem)
-
-
-def _checked_name(handler: object, name: str | None) -> str:
-    found: object = getattr(handler, "__name__", None) if name is None else name
-    if name is None and (found is None or found == "<lambda>"):
-        raise WorkerDefinitionError(
-            type(handler).__name__ if found is None else str(found),
-            "expected a name, found a handler without one; write @worker(name=...)",
-        )
-    if not isinstance(found, str):
-        problem = f"expected a str as its name, found {type(found).__name__}"
-        raise WorkerDefinitionError(value_text(found), problem)
-    if not 1 <= len(found) <= LONGEST_NAME:
-        problem = f"expected a name of 1 to {LONGEST_NAME} characters, found {len(found)}"
-        raise WorkerDefinitionError(found[:LONGEST_NAME], problem)
-    if any(unicodedata.category(one) in ("Cc", "Cs") for one in found):
-        problem = "expected a name without control characters and surrogates"
-        raise WorkerDefinitionError(found, problem)
-    return found
 
 
 def _check_kind(name: str, handler: object) -> None:
@@ -397,20 +358,3 @@ def _check_kind(name: str, handler: object) -> None:
         raise WorkerDefinitionError(
             name, "expected a function that returns, found a generator function"
         )
-
-
-def _checked_seconds(name: str, what: str, given: Any) -> float | None:
-    if given is None:
-        return None
-    if isinstance(given, bool) or not isinstance(given, int | float | timedelta):
-        problem = f"{what}: expected seconds or a timedelta, found {type(given).__name__}"
-        raise WorkerDefinitionError(name, problem)
-    seconds = given.total_seconds() if isinstance(given, timedelta) else given
-    found = str(given) if isinstance(given, timedelta) else number_text(given)
-    if seconds > LONGEST_DELAY.total_seconds():
-        problem = f"{what}: expected at most {LONGEST_DELAY.days:,} days, found {found}"
-        raise WorkerDefinitionError(name, problem)
-    if not round(seconds, 6) > 0:  # in microseconds, as durations are
-        problem = f"{what}: expected more than 0 seconds, found {found}"
-        raise WorkerDefinitionError(name, problem)
-    return as_duration(seconds).total_seconds()

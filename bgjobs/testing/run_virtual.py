@@ -12,10 +12,11 @@ from attrs import evolve, frozen
 
 from bgjobs._core.arguments import as_listeners, check_flag, check_type
 from bgjobs._core.checks import LONGEST_TIME
-from bgjobs._core.config import AnyWorker, Config, Retention
+from bgjobs._core.config import AnyWorker, Config
+from bgjobs._core.retention import Retention
 from bgjobs._runtime.app import run
 from bgjobs._runtime.bg_jobs import BgJobs
-from bgjobs._runtime.queues.attempt import call_in_thread
+from bgjobs._runtime.queues.answers import call_in_thread
 from bgjobs._runtime.queues.isolated_context import IsolatedContext
 from bgjobs.events import Listener
 from bgjobs.stores.port import Store

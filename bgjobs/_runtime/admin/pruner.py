@@ -12,8 +12,8 @@ from uuid import UUID
 from anyio import sleep
 from attrs import frozen
 
-from bgjobs._core.config import Retention
 from bgjobs._core.jobs import EndedJob, EndState, FailedJob, SucceededJob
+from bgjobs._core.retention import Retention
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.persistence.reads import each_page
 from bgjobs._runtime.persistence.refusals import answered, answering, prune_past_refused

@@ -8,16 +8,14 @@ goes through `JobProgress`.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextvars import Context, copy_context
 from datetime import datetime, timedelta
 from functools import partial
-from inspect import isawaitable
 from math import inf
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast, final
 
-from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
+from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from attrs import frozen
 
@@ -28,7 +26,6 @@ from bgjobs._core.exceptions import is_failure, unwrapped
 from bgjobs._core.jobs import Job
 from bgjobs._core.lazy import (
     close_coroutines,
-    description,
     is_unfinished,
     refuse_unfinished,
 )
@@ -48,6 +45,7 @@ from bgjobs._core.outcomes import (
 from bgjobs._core.retries import decision
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
+from bgjobs._runtime.queues.answers import awaited, call_in_thread
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs._runtime.queues.middleware import MiddlewareStack
 from bgjobs._runtime.queues.progress import JobProgress, ProgressChannel, SilenceLimit
@@ -55,9 +53,6 @@ from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError
 
 if TYPE_CHECKING:  # the methods of a client reach the queues, which import this module
     from bgjobs._runtime.client import Client
-
-MOST_AWAITS = 10
-"""How often a result is awaited whose own result can be awaited: decorators may be nested."""
 
 
 class HandlerCrashedError(BgJobsError):
@@ -352,26 +347,7 @@ class Attempt(ClientSource):
         except BaseException:
             close_coroutines(answer)
             raise
-        return await IsolatedContext(self._awaited(answer), context)
-
-    async def _awaited(self, answer: Any) -> object:
-        for _ in range(MOST_AWAITS):
-            before = answer
-            if _has_ended(answer):
-                answer = answer.result()
-            elif isawaitable(answer):
-                answer = await answer
-            else:
-                break
-            if answer is before or not is_unfinished(answer):
-                return answer
-        close_coroutines(answer)
-        is_future = isinstance(answer, Future)
-        missing = "which has not ended" if is_future else "of which nothing has run"
-        raise TypeError(
-            f"worker {self.worker.name!r}: its handler returned {description(answer)}, "
-            f"{missing}; do the work before returning"
-        )
+        return await IsolatedContext(awaited(self.worker.name, answer), context)
 
     def _limit(self, scope: CancelScope) -> None:
         """Begin to count the timeout, and the time without a report of progress."""
@@ -408,24 +384,6 @@ class Attempt(ClientSource):
             return Interrupted()
         hint = other_loop_hint(error, on_loop=self._on_loop)
         return self.raised(error, error_text(error, hint=hint))
-
-
-async def call_in_thread(
-    handler: Callable[..., object],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    threads: CapacityLimiter,
-) -> tuple[object, Context]:
-    """Call a plain handler in a thread. Return its result and the context that it left."""
-
-    def call() -> tuple[object, Context]:
-        return handler(*args, **kwargs), copy_context()
-
-    return await to_thread.run_sync(call, limiter=threads)
-
-
-def _has_ended(answer: object) -> bool:
-    return isinstance(answer, Future) and answer.done()
 
 
 def _reason_of(request: Discard) -> str:

@@ -190,3 +190,26 @@ def test_a_worker_that_cannot_report_is_refused() -> None:
 
         @bgjobs.worker(max_silence=1)
         async def work() -> None: ...
+
+
+@virtual_time_on_both
+async def test_the_wait_for_another_job_is_no_silence(virtual_app: Harness) -> None:
+    """The count begins again when the wait is over."""
+
+    @bgjobs.worker
+    async def other() -> None:
+        await anyio.sleep(100)
+
+    @bgjobs.worker(max_silence=5)
+    async def work(context: JobContext) -> None:
+        await context.client.wait_for(await context.client.enqueue(other.request()))
+        await anyio.sleep_forever()
+
+    queue = {"max_retries": 0, "concurrency": 1}
+    async with bgjobs.run(virtual_app.config(work, other, queue=queue)) as bg:
+        began = anyio.current_time()
+        ended = await bg.wait_for(await bg.enqueue(work.request()))
+        seconds = anyio.current_time() - began
+    assert isinstance(ended, bgjobs.FailedJob)
+    assert ended.error == "TimeoutError: no progress for 5 seconds"
+    assert seconds == pytest.approx(105, abs=1.5)

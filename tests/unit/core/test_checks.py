@@ -9,8 +9,9 @@ import pytest
 
 import bgjobs
 from bgjobs._core.clock import SystemClock
-from bgjobs._core.config import Queue, RestartTolerance, Retention
+from bgjobs._core.config import Queue, RestartTolerance
 from bgjobs._core.outcomes import Limits
+from bgjobs._core.retention import Retention
 from tests.unit.core.settings import Maker, mail, make_config, make_queue, problems_of
 
 OWNERS = {make_queue: "queue 'q'", make_config: "Config"}

@@ -8,8 +8,9 @@ from attrs.exceptions import FrozenInstanceError
 
 import bgjobs
 from bgjobs._core.clock import SystemClock
-from bgjobs._core.config import Config, Queue, RestartTolerance, Retention
+from bgjobs._core.config import Config, Queue, RestartTolerance
 from bgjobs._core.outcomes import Limits
+from bgjobs._core.retention import Retention
 from bgjobs.backoff import Constant, Custom, Exponential
 from bgjobs.errors import ConfigError
 from bgjobs.events import Event

@@ -1,0 +1,34 @@
+"""`Retention`: how long ended jobs are kept."""
+
+from datetime import timedelta
+from typing import final
+
+from attrs import frozen
+
+from bgjobs._core.checks import Problems
+
+
+@final
+@frozen(kw_only=True)
+class Retention:
+    """How long ended jobs are kept before they are deleted.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of bounds.
+    """
+
+    succeeded: timedelta | None = timedelta(days=7)
+    """How long succeeded jobs are kept, up to 36,500 days; None keeps them forever."""
+    failed: timedelta | None = None
+    """How long failed jobs are kept, up to 36,500 days; None keeps them forever."""
+    cancelled: timedelta | None = None
+    """How long cancelled jobs are kept, up to 36,500 days; None keeps them forever."""
+    interval: float = 60.0
+    """Seconds between two searches for jobs that can be deleted."""
+
+    def __attrs_post_init__(self) -> None:
+        with Problems("Retention") as problems:
+            problems.age("succeeded", self.succeeded)
+            problems.age("failed", self.failed)
+            problems.age("cancelled", self.cancelled)
+            problems.seconds("interval", self.interval, above=0)

@@ -1,0 +1,1 @@
+"""A web shop with a database, an HTTP service, and jobs whose progress a page shows."""
