@@ -76,8 +76,8 @@ class JobContext(Generic[Resources_co]):
 
         Use it while the handler runs, also in the grace of an application that stops. While a
         handler waits in ``context.client.wait_for(job)``, its queue runs another job in its
-        place, so a handler may wait for a job of its own queue, whatever its `concurrency`. The
-        timeout of the worker goes on meanwhile.
+        slot, so a handler may wait for a job of its own queue, whatever its `concurrency`. The
+        timeout of the worker includes the wait.
 
         A plain handler runs in a thread, and calls async methods by
         ``anyio.from_thread.run(context.client.enqueue, request)``.

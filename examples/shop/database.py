@@ -13,7 +13,7 @@ class Base(DeclarativeBase):
 
 
 class Order(Base):
-    """What somebody has bought."""
+    """What a customer has bought."""
 
     __tablename__ = "orders"
 

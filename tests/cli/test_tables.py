@@ -356,7 +356,7 @@ def test_the_bars_of_a_live_view_keep_its_columns_steady_at_80_columns() -> None
         pictures.add(re.sub(r"\[.{10}\] +\d+ %", "BAR", "\n".join(drawn)))
     [picture] = pictures
     assert (
-        "running job  worker         for    attempts            progress\n"
-        "01890000     send_invoices  0.0 s         1  BAR\n"
-        "01890000     send           0.0 s         1\n"
+        "running job  worker         for    attempt            progress\n"
+        "01890000     send_invoices  0.0 s        2  BAR\n"
+        "01890000     send           0.0 s        2\n"
     ) in picture

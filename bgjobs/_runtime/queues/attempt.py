@@ -46,32 +46,14 @@ from bgjobs._core.retries import decision
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.answers import awaited, call_in_thread
+from bgjobs._runtime.queues.handler_errors import HandlerCrashedError, WorkUnavailableError
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs._runtime.queues.middleware import MiddlewareStack
 from bgjobs._runtime.queues.progress import JobProgress, ProgressChannel, SilenceLimit
-from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError
+from bgjobs.errors import PayloadError, StoreUnavailableError
 
 if TYPE_CHECKING:  # the methods of a client reach the queues, which import this module
     from bgjobs._runtime.client import Client
-
-
-class HandlerCrashedError(BgJobsError):
-    """A handler raised neither an `Exception` nor `SystemExit`; this ends its queue."""
-
-    def __init__(self, worker: str, error: BaseException) -> None:
-        self.worker = worker
-        super().__init__(f"handler of worker {worker!r} raised {type(error).__name__}")
-
-
-class WorkUnavailableError(BgJobsError):
-    """A function given to `complete_with` raised `StoreUnavailableError`.
-
-    It may be about another store, and says nothing about the one that completes the job.
-    """
-
-    def __init__(self, error: StoreUnavailableError) -> None:
-        self.error = error
-        super().__init__(str(error))
 
 
 @final
@@ -170,6 +152,8 @@ class Attempt(ClientSource):
     def report(self, done: float, total: float | None, note: str | None) -> None:
         """Take a report of the handler, from any thread."""
         if self.progress is None:
+            if self.ended:  # what the handler has left behind reports
+                return
             channel = self._environment.progress
             with channel.opening:
                 self.progress = self.progress or JobProgress(self.job, channel)
@@ -391,10 +375,3 @@ def _reason_of(request: Discard) -> str:
         return as_reason(request.reason)
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a subclass may break its attribute
         return error_text(problem)
-
-
-def raised_by_work(error: Exception) -> BaseException:
-    """Return the error that a function given to `complete_with` has raised."""
-    if isinstance(error, CallbackFailedError | WorkUnavailableError):
-        return error.error
-    return error

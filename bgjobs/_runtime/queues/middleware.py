@@ -50,10 +50,10 @@ class MiddlewareStack:
             await self._call()
             self._was_cancelled = _is_cancelled()
             return
-        middleware = self._middleware[position]
+        middleware, inner = self._middleware[position], position + 1
         manager = await self._enter(middleware)
         try:
-            await self.run(position + 1)
+            await self.run(inner)
         except BaseException as error:
             if await _leave(middleware, manager, error):
                 await _refuse_suppression(middleware, error)

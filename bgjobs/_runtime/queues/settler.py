@@ -33,7 +33,8 @@ from bgjobs._runtime.leases.monitor import end_cancelled
 from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
-from bgjobs._runtime.queues.attempt import Attempt, HandlerCrashedError, raised_by_work
+from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.handler_errors import HandlerCrashedError, raised_by_work
 from bgjobs._runtime.queues.progress import JobProgress
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices

@@ -11,6 +11,7 @@ from bgjobs._core.jobs import EndState
 from tests.reliability.simulation.database import Change
 from tests.reliability.simulation.plan import Plan
 from tests.reliability.simulation.process import Process, SharedClock
+from tests.reliability.simulation.progress import ProgressChecks
 from tests.reliability.simulation.records import (
     Histories,
     Journal,
@@ -41,6 +42,7 @@ class Checker:
         self.runs = Runs(journal, shared_clock)
         self._schedules = Schedules(journal)
         self._histories = Histories(journal, self.owners)
+        self._progress = ProgressChecks(journal, self.owners)
         self._plan = plan
         self._journal = journal
         self._shared_clock = shared_clock
@@ -155,6 +157,7 @@ class Checker:
         self._expect(new.id not in self._asked, new, "an old command was kept")
         self._retried[new.id] = old.kind
         self._histories.retried(old, new)
+        self._progress.retried(new)
 
     def _left_end(self, process: Process, change: Change) -> None:
         """Check that an ended job is deleted because it was retried."""
@@ -184,6 +187,8 @@ class Checker:
             self._reserved(process, old, new)
         elif old.owner is not None and new.owner is None:
             self._released(process, old, new)
+        elif old.owner is not None and evolve(old, progress=new.progress) == new:
+            self._progress.reported(process, new, self.runs.of(new.id, new.reservations))
         else:
             self._journal.fail(f"job {new.id}: from owner {old.owner} to {new.owner}")
 
@@ -198,6 +203,7 @@ class Checker:
         self._expect(not self.owners.is_over(new.owner, now), new, "reserved without a lease")
         self._expect(new.instant <= now, new, "reserved before it was due")
         self._expect(new.history == old.history, new, "its history was changed")
+        self._progress.kept(old, new)
 
     def _released(self, process: Process, old: Change, new: Change) -> None:
         run = self.runs.of(old.id, old.reservations)
@@ -240,6 +246,9 @@ class Checker:
                 ends = set[str]()
                 self._journal.fail(f"job {new.id}: counted {counted}")
         self._histories.ended(old, new, ends)
+        self._progress.kept(old, new)
+        if ends.isdisjoint(("crashed", "interrupted")):  # by the monitor, perhaps
+            self._progress.ended(new, run)
 
     def _check_own(self, process: Process, old: Change, run: Run | None) -> None:
         """Check that the owner of the reservation made the change, after the handler ended."""
@@ -264,6 +273,7 @@ class Checker:
         self._expect(returned, new, f"succeeded after {run and run.end}")
         self._expect(new.result == (run and run.result), new, f"has the result {new.result}")
         self._expect(new.history == self.live[new.id].history, new, "its history was changed")
+        self._progress.ended(new, run)
 
     def _cancelled(self, process: Process, new: Change) -> None:
         """Check a job that an operator ends while it waits, or that its process ends."""
@@ -307,6 +317,9 @@ class Checker:
             case counted:
                 self._journal.fail(f"job {new.id}: counted {counted}")
         self._histories.ended(old, new, {end})
+        self._progress.kept(old, new)
+        if end in ("failed", "discarded"):
+            self._progress.ended(new, run)
 
     def _end(self, process: Process, new: Change) -> Run | None:
         """Record the end of a job; the row of the live job is deleted afterwards."""

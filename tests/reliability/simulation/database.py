@@ -17,17 +17,17 @@ TABLES = (
 )
 _COLUMNS = (
     "id, payload, occurrence, available_at, "
-    "reservations, attempts, crashes, interruptions, owner, history, result"
+    "reservations, attempts, crashes, interruptions, owner, history, progress, result"
 )
 _JOB = (
     "{0}.id, {0}.payload, {0}.occurrence, {0}.available_at, {0}.reservations, "
-    "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by, {0}.history"
+    "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by, {0}.history, {0}.progress"
 )
 _SUCCEEDED = f"{_JOB}, {{0}}.result"
-_OWNER = "{0}.id, {0}.name, null, {0}.lease_expires_at, 0, 0, 0, 0, null, null"
-_PAST_OWNER = "{0}.id, {0}.name, null, {0}.closed_at, 0, 0, 0, 0, null, null"
-_EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null, null"
-_COMMAND = "{0}.job_id, null, null, 0, 0, 0, 0, 0, null, null"
+_OWNER = "{0}.id, {0}.name, null, {0}.lease_expires_at, 0, 0, 0, 0, null, null, null"
+_PAST_OWNER = "{0}.id, {0}.name, null, {0}.closed_at, 0, 0, 0, 0, null, null, null"
+_EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null, null, null"
+_COMMAND = "{0}.job_id, null, null, 0, 0, 0, 0, 0, null, null, null"
 _TRIGGERS = (
     ("stored", "insert", "bgjobs_jobs", "new", _JOB),
     ("changed", "update", "bgjobs_jobs", "new", _JOB),
@@ -67,6 +67,7 @@ class Change:
     interruptions: int
     owner: str | None
     history: str | None
+    progress: str | None
     result: str | None = None
     """What a handler returned, of a job that has succeeded."""
 

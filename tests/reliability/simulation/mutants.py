@@ -42,15 +42,38 @@ def _changed_sql(changes: Mapping[str, str], *names: str) -> Generator[None]:
         yield
 
 
+_FENCE = {
+    r'indexed by "bgjobs_jobs_reserved"': "",
+    r"and job\.reserved_by = \S+( '\$\[1\]'\))?": "",
+    r"and job\.reservations = \S+( '\$\[2\]'\))?": "",
+}
+
+
 def unfenced() -> AbstractContextManager[None]:
     """Settle a job by its id, whatever its reservation is."""
-    fence = {
-        r'indexed by "bgjobs_jobs_reserved"': "",
-        r"and job\.reserved_by = \S+( '\$\[1\]'\))?": "",
-        r"and job\.reservations = \S+( '\$\[2\]'\))?": "",
-    }
     verbs = "succeed", "succeed_with_result", "fail", "cancel", "requeue", "drop"
-    return _changed_sql(fence, *verbs)
+    return _changed_sql(_FENCE, *verbs)
+
+
+def unfenced_reports() -> AbstractContextManager[None]:
+    """Store the progress of a job by its id, whatever its reservation is."""
+    return _changed_sql(_FENCE, "report")
+
+
+@contextmanager
+def ends_without_progress() -> Generator[None]:
+    """End an attempt without its last report."""
+
+    async def other(commits: GroupCommit, batch: list[Ticket]) -> Written:
+        for ticket in batch:
+            if ticket.settlement is not None:
+                ticket.progress = None
+        written: Written = await write(commits, batch)
+        return written
+
+    write: Any = GroupCommit._write
+    with patch.object(GroupCommit, "_write", other):
+        yield
 
 
 def early_sweep() -> AbstractContextManager[None]:
@@ -87,7 +110,9 @@ def separate_transactions() -> Generator[None]:
         once, write = commits._dispatch.once, commits._dispatch.store.write
         ends = [ticket.settlement for ticket in batch if ticket.settlement is not None]
         jobs = [evolve(one, after=None) for ticket in batch for one in ticket.enqueue]
-        lost = (await once(write, (), ends)).lost if ends else ()
+        reports = [one.progress.newest() for one in batch if one.progress is not None]
+        is_first = bool(ends or reports)
+        lost = (await once(write, (), ends, progress=reports)).lost if is_first else ()
         stored = (await once(write, jobs)).jobs if jobs else ()
         return Written(stored, lost)
 
@@ -180,6 +205,8 @@ MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
         unfenced,
+        unfenced_reports,
+        ends_without_progress,
         early_sweep,
         renewal_of_ended_leases,
         new_ids_on_repeat,

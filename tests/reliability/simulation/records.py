@@ -301,6 +301,8 @@ class Run:
     """What it has returned, if its worker keeps results."""
     waits: bool = False
     """Whether it waits for another job, so that it needs no place in its queue."""
+    reports: list[int] = field(factory=list[int])
+    """The progress that it has reported, each number once."""
 
     @property
     def failed(self) -> bool:

@@ -81,6 +81,8 @@ async def beat(context: bgjobs.JobContext) -> None:
     await _perform(context, BEATS, timed=False)
 
 
+REPORTS = (0, 0, 1, 2, 7)
+"""How often a run reports its progress; which of them, depends on the id of its job."""
 WORKERS = {worker.name: worker for worker in (plain, timed)}
 
 
@@ -121,7 +123,8 @@ async def _perform(
     run.is_open = IS_INSIDE.get()
     _check_concurrency(run)
     try:
-        await _pass_time(context, run, step.seconds, planned_job.awaits)
+        count = REPORTS[(job.id.int + turn) % len(REPORTS)]
+        await _pass_time(context, run, step.seconds, planned_job.awaits, count)
     except trio.Cancelled:
         runs.ended(run, "cancelled")
         raise
@@ -133,12 +136,12 @@ async def _perform(
 
 
 async def _pass_time(
-    context: bgjobs.JobContext, run: Run, seconds: float, awaits: int | None
+    context: bgjobs.JobContext, run: Run, seconds: float, awaits: int | None, reports: int
 ) -> None:
-    """Let time pass; if the run waits for a job that is stored, until that ends at most."""
+    """Wait for a job that is stored, at most for some seconds; else report progress."""
     awaited = [] if awaits is None else WORKLOAD.get().ids([awaits])
     if not awaited:
-        await trio.sleep(seconds)
+        await _report(context, run, seconds, reports)
         return
     run.waits = True
     with trio.move_on_after(seconds), suppress(BgJobsError):
@@ -152,6 +155,15 @@ def _check_concurrency(run: Run) -> None:
     workload = WORKLOAD.get()
     most = 1 if run.is_scheduled else workload.concurrency
     workload.runs.check_concurrency(run, most)
+
+
+async def _report(context: bgjobs.JobContext, run: Run, seconds: float, count: int) -> None:
+    """Sleep, and report progress `count` times meanwhile, the last time at the end."""
+    for _ in range(count):
+        await trio.sleep(seconds / count)
+        run.reports.append(run.number * 1_000 + len(run.reports))
+        context.report_progress_sync(run.reports[-1])
+    await trio.sleep(0 if count else seconds)
 
 
 def _effect(run: Run) -> Callable[[Any], None]:

@@ -348,3 +348,12 @@ async def test_what_returns_no_async_context_manager_is_a_clear_error(
             raise AssertionError("it must not start")
     assert str(caught.value) == EXPECTED.format(found)
     assert sqlite_app.recorder.of(QueueStarted) == []
+
+
+async def test_workers_that_run_elsewhere_may_expect_other_resources(app: Harness) -> None:
+    @bgjobs.worker
+    async def elsewhere(context: bgjobs.JobContext[int]) -> None: ...
+
+    config = app.config(lifespan=lifespan(Steps(), Pool()), queues=[], enqueue_only=[elsewhere])
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(elsewhere.request())

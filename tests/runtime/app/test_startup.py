@@ -33,6 +33,7 @@ async def test_a_new_database_is_migrated_once(app: Harness) -> None:
         "0004",
         "0005",
         "0006",
+        "0007",
     ]
 
 

@@ -72,7 +72,7 @@ async def test_a_tree_of_jobs_ends_and_the_concurrency_is_kept(
         assert ended.state == "succeeded", ended
         await bg.drain()
         assert sum(leaves) == 13
-        assert running.most == concurrency
+        assert 1 <= running.most <= concurrency
         assert state_of(bg).waiting == {}
         assert slots() == concurrency
 

@@ -70,7 +70,8 @@ _SQLITE_NOW = "(julianday('now') - 2440587.5) * 86400.0"
 _SQLITE_CHANGE = """case
     when new.reserved_by is null then 'released'
     when old.reserved_by is null then 'reserved' else 'stolen' end"""
-_IS_RESERVATION = "new.reserved_by is not null or old.reserved_by is not null"
+_IS_RESERVATION = """
+    new.reserved_by is not old.reserved_by or new.reservations <> old.reservations"""
 
 
 def _sqlite() -> list[str]:
@@ -119,7 +120,8 @@ def _postgres(settings: ProcessSettings) -> list[str]:
             if tg_op = 'UPDATE' and holder is null and was is null then
                 return null;
             elsif tg_op = 'UPDATE'
-                and to_jsonb(old) - 'unique_key' = to_jsonb(new) - 'unique_key'
+                and to_jsonb(old) - 'unique_key' - 'progress'
+                    = to_jsonb(new) - 'unique_key' - 'progress'
             then  -- its key is free for what is stored in the transaction that ends it
                 return null;
             elsif tg_op = 'UPDATE' then

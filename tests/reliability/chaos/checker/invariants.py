@@ -46,6 +46,7 @@ class JobRecord:
     error: str = ""
     result: str | None = None
     """What was kept of its run, as JSON text."""
+    progress: float | None = None
     occurrence: tuple[str, int, int | None] | None = None
     """The name of the scheduled job, the occurrence and the previous occurrence."""
 
@@ -96,6 +97,7 @@ def violations(observed: Observations) -> list[Violation]:
         *_unended(observed),
         *_ended_twice(observed),
         *_effects(observed),
+        *_progress(observed),
         *_keys(observed),
         *_sales(observed),
         *_runs(observed),
@@ -158,6 +160,17 @@ def _effects(observed: Observations) -> Iterator[Violation]:
             )
     for job_id in written:
         yield Violation("wrong", f"{job_id}: an effect of a job that does not exist")
+
+
+def _progress(observed: Observations) -> Iterator[Violation]:
+    """The progress of a succeeded job is the last that the run reported which completed it.
+
+    A run reports the number of its reservation last.
+    """
+    for job in observed.jobs:
+        if job.state == "succeeded" and job.progress != job.number:
+            what = f"{job.id} ({job.name}), ended by {job.number}"
+            yield Violation("lost", f"{what}: its progress is {job.progress}")
 
 
 def _keys(observed: Observations) -> Iterator[Violation]:

@@ -115,6 +115,7 @@ def _job_record(job: AnyJob) -> JobRecord:
         interruptions=job.interruptions,
         error=job.error if isinstance(job, bgjobs.FailedJob) else "",
         result=job.result_json if isinstance(job, bgjobs.SucceededJob) else None,
+        progress=None if job.progress is None else job.progress.done,
         occurrence=_occurrence(job),
     )
 

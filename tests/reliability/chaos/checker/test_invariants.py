@@ -60,13 +60,16 @@ def occurrence(number: int, state: str = "succeeded") -> JobRecord:
         id=f"beat-{number}",
         name="beat",
         state=state,
+        progress=1 if state == "succeeded" else None,
         occurrence=("beat", due, due - SECOND if number else None),
     )
 
 
 def good() -> Observations:
     """Return the observations of a job whose first worker died, and of a schedule."""
-    job = JobRecord(id=JOB, name="steady", state="succeeded", key="sale-1", number=2, crashes=1)
+    job = JobRecord(
+        id=JOB, name="steady", state="succeeded", key="sale-1", number=2, crashes=1, progress=2
+    )
     beats = [occurrence(0), occurrence(1), occurrence(2, "waiting")]
     return Observations(
         jobs=[job, *beats],
@@ -126,6 +129,10 @@ def effect_twice(observed: Observations) -> Observations:
 
 def no_effect(observed: Observations) -> Observations:
     return evolve(observed, effects=observed.effects[1:])
+
+
+def progress_of_an_earlier_run(observed: Observations) -> Observations:
+    return with_fate(observed, progress=1)
 
 
 def effect_of_a_failure(observed: Observations) -> Observations:
@@ -277,6 +284,7 @@ def test_the_waiting_occurrence_may_be_replanned() -> None:
         (acknowledged_but_missing, "lost"),
         (never_ended, "lost"),
         (no_effect, "lost"),
+        (progress_of_an_earlier_run, "lost"),
         (row_without_its_job, "lost"),
         (occurrence_left_out, "lost"),
         (in_two_tables, "duplicated"),

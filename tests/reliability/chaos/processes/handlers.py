@@ -2,10 +2,12 @@
 
 The journal gets a line when a run begins. A job that succeeds writes one row, its effect, in
 the transaction that completes it. No constraint prevents a second row, so it would be found.
+Its last progress is the number of its reservation.
 """
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
@@ -44,8 +46,13 @@ class Tools:
 
     def leave_effect(self, context: bgjobs.JobContext) -> None:
         """Write the effect in the transaction that completes the job."""
-        context.complete_with(partial(self.write_effect, context.job))
+        self.complete(context, partial(self.write_effect, context.job))
         self.fault_points.reach("handler ends")
+
+    def complete(self, context: bgjobs.JobContext, work: Callable[[Any], None]) -> None:
+        """Complete the job with this work, which writes the effect."""
+        context.complete_with(work)
+        context.report_progress_sync(context.job.reservations)
 
     def write_effect(self, job: bgjobs.Job, connection: Any) -> None:
         """Write the effect on a connection of either driver, hence Any."""
@@ -85,7 +92,8 @@ def _steady(tools: Tools) -> AnyWorker:
     @bgjobs.worker(name="steady")
     async def steady(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
         tools.begin(context)
-        await anyio.sleep(milliseconds / 1000)
+        async for _ in context.progress(range(milliseconds)):
+            await anyio.sleep(0.001)
         tools.leave_effect(context)
 
     return steady
@@ -95,7 +103,8 @@ def _threaded(tools: Tools) -> AnyWorker:
     @bgjobs.worker(name=KEEPING, keep_result=True)
     def threaded(context: bgjobs.JobContext, key: str, milliseconds: int) -> str:
         tools.begin(context)
-        time.sleep(milliseconds / 1000)
+        for _ in context.progress(range(milliseconds)):
+            time.sleep(0.001)
         tools.leave_effect(context)
         return key
 

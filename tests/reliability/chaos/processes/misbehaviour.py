@@ -135,7 +135,7 @@ def _raising_in_transaction(tools: Tools) -> AnyWorker:
     @bgjobs.worker(name="raising in transaction")
     async def raising(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
         tools.begin(context)
-        context.complete_with(partial(work, context))
+        tools.complete(context, partial(work, context))
 
     return raising
 
@@ -152,7 +152,7 @@ def _rolling_back(tools: Tools) -> AnyWorker:
     @bgjobs.worker(name="rolling back")
     async def rolling_back(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
         tools.begin(context)
-        context.complete_with(partial(work, context))
+        tools.complete(context, partial(work, context))
 
     return rolling_back
 
