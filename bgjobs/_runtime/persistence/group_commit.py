@@ -111,7 +111,9 @@ class GroupCommit:
         """
         if self._ended:
             ticket.take(self._ended_error())
-        elif self._busy or self._waiting or self._crowded or self._clock.inline:
+        elif self._busy or self._waiting:  # the task takes it with the next batch
+            self._waiting.append(ticket)
+        elif self._crowded or self._clock.inline:
             self._waiting.append(ticket)
             self._work.set()
         else:
