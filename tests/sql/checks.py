@@ -52,7 +52,7 @@ _ENDS: dict[str, Callable[[Job], Settlement]] = {
 OTHER = UUID("01900000-0000-7000-8000-00000000000f")
 
 _WAITING = (
-    "select from pg_stat_activity"
+    "select 1 from pg_stat_activity"
     " where wait_event_type = 'Lock' and datname = current_database()"
 )
 
