@@ -19,7 +19,7 @@ import psycopg
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import EndState, Job, LiveState, UnreadableJob
-from bgjobs._core.settlements import Settlement
+from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.types import Cancelled, Owner
 from bgjobs.testing.contract.steps import (
@@ -237,6 +237,21 @@ def check_an_ended_job_that_is_live_again_is_not_deleted(
         store.operations.delete([ended, held.id])
 
 
+def check_a_closed_owner_is_known_while_it_holds_a_job(
+    store: OperatedStore, connect: Connect
+) -> None:
+    owner = hold(store).reservation.owner
+    columns = "id, name, node, opened_at"
+    _run(
+        connect,
+        f"insert into {{0}}past_owners ({columns}, closed_at)"
+        f" select {columns}, opened_at from {{0}}owners",
+    )
+    _run(connect, "delete from {}owners")
+    store.prune("succeeded", timedelta(0), limit=9, now=NOW)
+    assert [one.id for one in store.find_owners([owner])] == [owner]
+
+
 CHECKS: tuple[Check, ...] = tuple(
     member for name, member in list(vars().items()) if name.startswith("check_")
 )
@@ -255,13 +270,17 @@ def _ends(store: OperatedStore) -> tuple[int, int, int]:
     return counts.succeeded, counts.failed, counts.cancelled
 
 
+def _succeed_with_result(held: Job) -> Succeed:
+    return Succeed(held.reservation, "1")
+
+
 def check_a_job_that_was_stored_again_ends_without_a_trace(
     store: OperatedStore, connect: Connect
 ) -> None:
     for table in TABLES[1:]:
         _stored_again(store, connect, table)
         before = _ends(store)
-        for settle in _ENDS.values():
+        for settle in (*_ENDS.values(), _succeed_with_result):
             [held] = take(store, start(store))
             assert list(store.write(settle=[settle(held)], now=NOW).lost) == [held.reservation]
             assert (_ends(store), list(listed(store, "running"))) == (before, [])

@@ -123,3 +123,8 @@ def check_an_owner_may_be_opened_and_closed_again(store: Store) -> None:
         store.open_owner(_ONE, LEASE, now=NOW)
         assert _found(store) == {_ONE}
     assert store.find(held.id) == held
+    store.write(settle=[succeed(held)], now=NOW)
+    for _ in range(2):
+        store.close_owners([_ONE.id], now=NOW)
+        assert _found(store) == {_ONE}
+        store.open_owner(_ONE, LEASE, now=NOW)

@@ -141,7 +141,7 @@ returning id;
 
 -- name: prune_owners
 -- Owners that were closed before the first of the jobs that have ended, so that they ended none of them.
--- Older versions have closed owners that still held jobs, which end later.
+-- A reservation that was on its way when its owner was closed may hold a job.
 delete from {past_owners} as owner
 where owner.closed_at < coalesce(
         least(

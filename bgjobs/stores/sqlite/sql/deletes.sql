@@ -135,8 +135,8 @@ returning id;
 
 -- name: prune_owners
 -- Deletes the names of owners to which no job can refer any longer: each has ended its last job
--- before it was closed, and all jobs that ended so early are deleted. Older versions have closed
--- owners that still held jobs.
+-- before it was closed, and all jobs that ended so early are deleted. Other programs may have closed
+-- one that still holds a job.
 delete from {past_owners} where id in (
     select past.id
     from {past_owners} as past indexed by {past_owners_closed_at}
