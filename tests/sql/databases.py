@@ -19,9 +19,10 @@ from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing import contract
 from tests.sql import checks as own
 from tests.sql.mutants import Mutant, package_of
+from tests.sql.postgres_checks import POSTGRES_CHECKS
 
 Check = Callable[..., None]
-_CONNECTED = {*contract.TRANSACTION_CHECKS, *own.CHECKS, *own.POSTGRES_CHECKS}
+_CONNECTED = {*contract.TRANSACTION_CHECKS, *own.CHECKS, *POSTGRES_CHECKS}
 """They take `connect` beside the store."""
 
 
@@ -32,7 +33,7 @@ def checks_of(dialect: str) -> Sequence[Check]:
         *contract.OPERATIONS_CHECKS,
         *contract.TRANSACTION_CHECKS,
         *own.CHECKS,
-        *(own.POSTGRES_CHECKS if dialect == "postgres" else ()),
+        *(POSTGRES_CHECKS if dialect == "postgres" else ()),
     )
 
 
