@@ -313,7 +313,9 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
     max_silence = checked_seconds(name, "max_silence", settings.max_silence)
     check_flag(name, "keep_result", settings.keep_result)
     cap = checked_cap(name, settings.global_limit, settings.rate_limit)
-    _check_retries(name, settings)
+    backoff = as_optional_backoff(settings.backoff)
+    for problem in retry_problems(settings.max_retries, backoff, settings.retry_on):
+        raise WorkerDefinitionError(name, problem)
     signature = read_signature(name, handler)
     if max_silence is not None and not signature.takes_context:
         problem = "expected a handler that reports progress to a JobContext, found one without"
@@ -329,17 +331,10 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
         resources=signature.resources,
         results=ResultCodec(name, handler) if settings.keep_result else None,
         max_retries=settings.max_retries,
-        backoff=as_optional_backoff(settings.backoff),
+        backoff=backoff,
         retry_on=as_rule(settings.retry_on),
         codec=Codec(name, signature),
     )
-
-
-def _check_retries(name: str, settings: _Settings) -> None:
-    backoff = as_optional_backoff(settings.backoff)
-    problems = retry_problems(settings.max_retries, backoff, settings.retry_on)
-    if problem := next(problems, None):
-        raise WorkerDefinitionError(name, problem)
 
 
 def _check_kind(name: str, handler: object) -> None:

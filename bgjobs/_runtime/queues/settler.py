@@ -225,7 +225,7 @@ class Settler:
                 await self._cancel(end, answer)
             elif not isinstance(answer, Exception):
                 raise answer  # a Ctrl-C in a listener
-            elif _gives_up_progress(end):
+            elif _drop_progress(end):
                 self._services.settlements.submit(end)
                 continue
             else:
@@ -291,7 +291,7 @@ class Settler:
         try:
             await self._write_one(end)
         except StoreError as error:
-            if _gives_up_progress(end):
+            if _drop_progress(end):
                 await self._write_alone(end)
             elif not await self._is_set_apart(end, error):
                 raise
@@ -367,10 +367,11 @@ class Settler:
             self._services.wakeups.notify_idle()
 
 
-def _gives_up_progress(end: End) -> bool:
-    """Whether to write a refused end again, without the progress that it had until now.
+def _drop_progress(end: End) -> bool:
+    """Remove the progress of a refused end; return whether there was any.
 
-    The database may refuse only that, such as where a role has no right to its column.
+    If so, the end is written again: the database may refuse only the progress, such as where a
+    role has no right to its column.
     """
     had_progress = end.progress is not None
     end.progress = end.answer = None

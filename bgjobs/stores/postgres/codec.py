@@ -8,7 +8,7 @@ and takes half of the time of reading a job.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
@@ -35,6 +35,8 @@ from bgjobs.stores.postgres.arrays import (
     uuids,
 )
 from bgjobs.stores.types import NewJob
+
+F = TypeVar("F", bound=Settlement | Report)
 
 Row = tuple[Any, ...]
 """A row from the driver: values of the columns' types, and timestamps as counts."""
@@ -137,10 +139,9 @@ def reserve_values(
 def settle_values(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:
     """Return the parameters of the statement for settlements of one kind.
 
-    They are sorted by job id. The rows are locked in this order, so that two batches about the
-    same jobs cannot deadlock.
+    They are in the order of `_in_lock_order`.
     """
-    ordered = sorted(settlements, key=lambda one: one.reservation.job_id.int)
+    ordered = _in_lock_order(settlements)
     parameters: dict[str, Any] = {**_fences(ordered), "now": now}
     counted = [one for one in ordered if isinstance(one, Counted)]
     if counted:
@@ -150,16 +151,24 @@ def settle_values(settlements: Sequence[Settlement], now: datetime | None) -> di
 
 def succeed_values(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:
     """Return the parameters of `succeed_with_result`, in the order of `settle_values`."""
-    ordered = sorted(settlements, key=lambda one: one.reservation.job_id.int)
+    ordered = _in_lock_order(settlements)
     results = [one.result for one in ordered if isinstance(one, Succeed)]
-    return {**settle_values(ordered, now), "results": texts(results)}
+    return {**_fences(ordered), "now": now, "results": texts(results)}
 
 
 def report_values(reports: Sequence[Report]) -> Parameters:
     """Return the parameters of `report`, in the order of `settle_values`."""
-    ordered = sorted(reports, key=lambda one: one.reservation.job_id.int)
+    ordered = _in_lock_order(reports)
     stored = [dump_progress(one.progress) for one in ordered]
     return {**_fences(ordered), "progress": texts(stored)}
+
+
+def _in_lock_order(settlements: Sequence[F]) -> Sequence[F]:
+    """Sort by job id. The rows are locked in this order.
+
+    So two batches about the same jobs cannot deadlock.
+    """
+    return sorted(settlements, key=lambda one: one.reservation.job_id.int)
 
 
 def _fences(settlements: Sequence[Settlement | Report]) -> Parameters:

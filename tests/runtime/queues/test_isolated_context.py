@@ -13,7 +13,7 @@ from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
 
-user: ContextVar[str] = ContextVar("user", default="nobody")
+user: ContextVar[str] = ContextVar("user", default="unset")
 
 
 async def test_context_variables_do_not_reach_the_next_job_of_the_slot(app: Harness) -> None:
@@ -48,8 +48,8 @@ async def test_context_variables_do_not_reach_the_next_job_of_the_slot(app: Harn
             for worker in workers:
                 await bg.wait_for(await bg.enqueue(worker.request(f"user {number}")))
     expected = [
-        *("nobody", "user 0", "nobody", "user 0", "nobody"),
-        *("nobody", "user 1", "nobody", "user 1", "nobody"),
+        *("unset", "user 0", "unset", "user 0", "unset"),
+        *("unset", "user 1", "unset", "user 1", "unset"),
     ]
     assert seen == expected
 

@@ -20,7 +20,7 @@ from tests.runtime.queues.one_slot import healthy
 
 pytestmark = pytest.mark.anyio
 
-user: ContextVar[str] = ContextVar("user", default="nobody")
+user: ContextVar[str] = ContextVar("user", default="unset")
 
 
 async def test_the_first_is_outermost_and_a_queue_s_are_inside_those_of_the_configuration(
@@ -149,7 +149,7 @@ async def test_a_middleware_may_write_with_the_completion(app: Harness) -> None:
 
 @asynccontextmanager
 async def as_user(job: bgjobs.Job, context: bgjobs.JobContext) -> AsyncGenerator[None]:
-    assert user.get() == "nobody"
+    assert user.get() == "unset"
     token = user.set(job.name)
     yield
     user.reset(token)
@@ -187,7 +187,7 @@ async def test_context_variables_reach_the_handler_and_no_other_job(app: Harness
                 ended = await bg.wait_for(await bg.enqueue(worker.request()))
                 assert isinstance(ended, bgjobs.SucceededJob)
     assert seen == 2 * [("awaiting", True), ("in_thread", False), ("decorated", True)]
-    assert user.get() == "nobody"
+    assert user.get() == "unset"
 
 
 async def test_a_middleware_sees_on_leaving_what_an_async_handler_has_set(
@@ -213,7 +213,7 @@ async def test_a_middleware_sees_on_leaving_what_an_async_handler_has_set(
     async with bgjobs.run(config) as bg:
         for worker in (setting, setting_in_a_thread):
             await bg.wait_for(await bg.enqueue(worker.request()))
-    assert seen == ["handler", "nobody"]
+    assert seen == ["handler", "unset"]
 
 
 async def test_a_scheduled_job_runs_inside_the_middleware_of_the_configuration(

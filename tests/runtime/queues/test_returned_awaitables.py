@@ -22,7 +22,7 @@ from tests.runtime.queues.one_slot import on_asyncio
 pytestmark = pytest.mark.anyio
 
 
-name: ContextVar[str] = ContextVar("name", default="nobody")
+name: ContextVar[str] = ContextVar("name", default="unset")
 
 
 async def end_by_hand(app: Harness, worker: Any, *args: Any) -> None:
@@ -234,8 +234,8 @@ async def test_a_returned_awaitable_sees_the_context_of_its_wrapper(
     worker: Any = bgjobs.worker(name="look")(decorate(bound(look)))
     await run(sqlite_app, worker, "Ada")
     await run(sqlite_app, worker, "Bob")
-    assert seen == ["nobody", "Ada", "nobody", "Bob"]
-    assert name.get() == "nobody"
+    assert seen == ["unset", "Ada", "unset", "Bob"]
+    assert name.get() == "unset"
 
 
 async def test_run_one_awaits_a_returned_awaitable() -> None:
