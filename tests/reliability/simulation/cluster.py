@@ -265,9 +265,7 @@ async def _inject_into(
 ) -> None:
     match fault.kind:
         case "pause":
-            process.pause()
-            await trio.sleep(fault.size)
-            process.resume()
+            await process.pause(fault.size)
         case "kill":
             cluster.kill(process)
             await trio.sleep(fault.size)

@@ -89,9 +89,16 @@ class Process:
     held: list[Task] = field(factory=list[Task])
     """Its tasks that are ready to run while it is paused."""
 
-    def pause(self) -> None:
-        """Stop the process between two steps of its tasks, as SIGSTOP does."""
+    async def pause(self, seconds: float) -> None:
+        """Stop the process between two steps of its tasks, as SIGSTOP does, for some seconds.
+
+        A cancellation resumes it, so that its tasks can end.
+        """
         self.is_paused = True
+        try:
+            await trio.sleep(seconds)
+        finally:
+            self.resume()
 
     def resume(self) -> None:
         """Continue the process, as SIGCONT does; all ready tasks run at once."""

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from tests.reliability.simulation.mutants import MUTANTS
 from tests.reliability.simulation.plan import isolates_a_node
+from tests.reliability.simulation.process import Process
 from tests.reliability.simulation.simulation import SimulationError, check, simulate
 
 ROOT = Path(__file__).parents[3]
@@ -80,6 +83,18 @@ def test_two_seeds_have_different_steps() -> None:
 def test_each_mutant_is_found(name: str) -> None:
     with MUTANTS[name]():
         assert first_failure(filter(SEEDS_TO_TRY.get(name, any_seed), range(MOST))) is not None
+
+
+def test_a_paused_process_is_resumed_when_its_simulation_ends() -> None:
+    """Its tasks cannot end before, and the simulation would wait for them without end."""
+
+    async def end_while_paused() -> bool:
+        process = Process("0.1", node=0, skew=0.0)
+        with trio.move_on_after(1):
+            await process.pause(60)
+        return process.is_paused
+
+    assert not trio.run(end_while_paused, clock=MockClock(autojump_threshold=0))
 
 
 def test_a_failure_names_the_command_that_replays_it() -> None:
