@@ -6,6 +6,7 @@ import shutil
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import nox
@@ -20,12 +21,20 @@ IN_PARALLEL = ["-n", "auto"]  # tests/conftest.py sets how many; `-- -n 0` turns
 PYTHONS = ["3.11", "3.12", "3.13"]
 OTHERS = [python for python in PYTHONS if python != "{}.{}".format(*sys.version_info)]
 """All except the one that nox itself runs on; sessions without a version use that one."""
+SAME_EVERYWHERE = [
+    *("tests/docs", "tests/reliability", "tests/security", "tests/sql", "tests/typing"),
+]
+"""Tests of documents, statements, roles, types and of the order of events, on any Python."""
+BETWEEN = ["tests/unit", "tests/contract", "tests/runtime"]
+"""What is tested on a Python between two others on which most tests run."""
 PLUGIN = "pytest_bgjobs.py"
 SERVERS = {
     "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
     "pgbouncer": "/usr/sbin/pgbouncer",
 }
 """The Debian packages that `field` needs, and a program of each."""
+BROWSER = {"chromium": "/usr/bin/chromium"}
+"""The same of `browser`."""
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
     "tests/runtime/client/test_job_lifecycle.py",
@@ -81,14 +90,34 @@ def field(session: nox.Session) -> None:
 
     The session needs the Debian packages postgresql-15 and pgbouncer.
     """
-    missing = [name for name, path in SERVERS.items() if not Path(path).exists()]
-    if missing:
-        packages = " ".join(missing)
-        session.error(f"run first: apt-get install --no-install-recommends {packages}")
+    check_installed(session, SERVERS)
     install(session, "test")
     # Two processes, so that what is measured does not wait for a processor.
     wheel = {"BGJOBS_TEST_POSTGRES": ""}  # the other server that Debian's is compared with
     session.run("pytest", "-n", "2", "tests/field", *session.posargs, env=wheel)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open the web page in Chromium; `nox -s browser -- -k login` runs some.
+
+    `nox -s browser -- --pictures` takes the pictures of the documentation instead. The session
+    needs the Debian package chromium.
+    """
+    check_installed(session, BROWSER)
+    install(session, "browser")
+    if "--pictures" in session.posargs:
+        session.run("python", "-m", "tests.browser.pictures")
+    else:
+        session.run("pytest", "tests/browser", *session.posargs)
+
+
+def check_installed(session: nox.Session, programs: Mapping[str, str]) -> None:
+    """Stop the session unless the program of each of these Debian packages is there."""
+    missing = [name for name, path in programs.items() if not Path(path).exists()]
+    if missing:
+        packages = " ".join(missing)
+        session.error(f"run first: apt-get install --no-install-recommends {packages}")
 
 
 @nox.session(name="tests-all", python=PYTHONS)
@@ -100,9 +129,14 @@ def tests_all(session: nox.Session) -> None:
 
 @nox.session(name="tests-others", python=OTHERS)
 def tests_others(session: nox.Session) -> None:
-    """Run the tests that are not slow on the supported Pythons other than that of nox."""
+    """Run tests that are not slow on the supported Pythons other than that of nox.
+
+    Most of them run on the first and the last Python, and on one between the main ones.
+    """
     install(session, "test", "types")
-    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *session.posargs)
+    left_out = [f"--ignore={folder}" for folder in SAME_EVERYWHERE]
+    chosen = BETWEEN if session.python in PYTHONS[1:-1] else left_out
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *chosen, *session.posargs)
 
 
 @nox.session
@@ -170,8 +204,11 @@ def emptied(folder: Path) -> Path:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run an example over the standard library; `nox -s demo -- PATH` takes another folder."""
-    install(session, "demo")
+    """Run an example over the standard library; `nox -s demo -- PATH` takes another folder.
+
+    `nox -s demo -- --web` serves the web page of its jobs while they run.
+    """
+    install(session, "demo", *(["demo-web"] if "--web" in session.posargs else []))
     session.run("python", "examples/digest.py", *session.posargs)
 
 

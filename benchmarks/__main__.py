@@ -13,7 +13,17 @@ import benchmarks
 from benchmarks.databases.ports import Database
 from benchmarks.databases.postgres import postgres
 from benchmarks.databases.sqlite import sqlite
-from benchmarks.measures import claim, compare, extras, growth, guard, operators, schedules
+from benchmarks.measures import (
+    activity,
+    claim,
+    compare,
+    extras,
+    growth,
+    guard,
+    operators,
+    schedules,
+    web,
+)
 from benchmarks.processes.parameters import METRICS
 from benchmarks.report.figures import machine, show_environment
 from benchmarks.systems.registry import POSTGRES, SQLITE, SYSTEMS, select
@@ -30,6 +40,8 @@ SUBCOMMANDS: Mapping[
     "growth": growth.run,
     "claim": claim.run,
     "operators": operators.run,
+    "web": web.run,
+    "activity": activity.run,
     "schedules": schedules.run,
     "guard": guard.run,
 }
@@ -71,7 +83,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--rounds",
         type=_count,
-        help="default: 3 of compare, 1 of extras, growth and operators, 15 of guard, else 5",
+        help="default: 1 of extras, growth and operators, 2 of web (6 of its drains), "
+        "3 of compare, 10 of activity, 15 of guard, else 5",
     )
     names = [one.name for one in SYSTEMS]
     add(
@@ -99,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
         "--backends",
         type=_some_of(BACKENDS),
         default=BACKENDS,
-        help="extras: trio,asyncio; growth and guard use the first one",
+        help="extras: trio,asyncio; growth, web, activity and guard use the first one",
     )
     titles = [one.title for one in extras.steps(extras.Options(backends=BACKENDS, rounds=1))]
     add(
@@ -110,12 +123,17 @@ def parser() -> argparse.ArgumentParser:
         help=f"extras: titles or prefixes of steps: {', '.join(titles)}",
     )
     add("--large", action="store_true", help="extras: drain 1,000,000 jobs for the memory")
-    add("--rows", type=_count, default=1_000_000, help="claim, growth and operators: many rows")
+    add(
+        "--rows",
+        type=_count,
+        default=1_000_000,
+        help="claim, growth, operators and web: many rows",
+    )
     add(
         "--calls",
         type=_count,
         default=20,
-        help="claim, growth, operators, schedules: calls in a round",
+        help="claim, growth, operators, web, schedules: calls in a round",
     )
     add(
         "--tolerance",

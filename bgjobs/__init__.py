@@ -3,7 +3,8 @@
 Modules without an underscore are public. They form layers, and import only from their own layer
 and from those below::
 
-    cli, telemetry            programs and listeners over the public names
+    cli                       a program over the public names
+    telemetry, web            a listener and a web page over the public names
     testing, mypy_plugin      tools for tests and for type checkers
     _runtime                  run, connect, the supervisor, queues and leases
     stores                    the port, and its adapters for SQLite and PostgreSQL
@@ -15,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bgjobs import backoff, errors
+from bgjobs._core.audit import AuditEntry
 from bgjobs._core.config import Config, Queue, RestartTolerance, ScheduledJob
 from bgjobs._core.context import JobContext
 from bgjobs._core.generics import NotKept
@@ -47,6 +49,7 @@ from bgjobs.stores.types import Counts
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules
+    from bgjobs._core.activity import Activity, RunningProcess
     from bgjobs._core.clock import Clock
     from bgjobs._core.timeline import TimelineEntry, timeline
     from bgjobs._runtime.admin.admin import Admin, Schema
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from bgjobs._runtime.bus import EventStream
     from bgjobs._runtime.client import Client
     from bgjobs._runtime.connection import connect
+    from bgjobs._runtime.health import Health
     from bgjobs._runtime.queues.handle import QueueControl
     from bgjobs._runtime.scheduled.handle import ScheduleControl, ScheduledJobControl
     from bgjobs.events import Event, Listener
@@ -77,9 +81,11 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Activity",
     "Admin",
     "AnyJob",
     "AttemptError",
+    "AuditEntry",
     "BgJobs",
     "BgJobsError",
     "Cancellation",
@@ -95,6 +101,7 @@ __all__ = [
     "EventStream",
     "FailedJob",
     "Finding",
+    "Health",
     "HistoryEntry",
     "Imported",
     "Job",
@@ -121,6 +128,7 @@ __all__ = [
     "Reservation",
     "RestartTolerance",
     "Retention",
+    "RunningProcess",
     "SQLiteStore",
     "Schedule",
     "ScheduleControl",
@@ -154,6 +162,7 @@ __all__ = [
 # These are imported on first use: a module that only declares workers needs no event loop, and
 # a program needs only the driver of its own database.
 _LATER = {
+    "Activity": "bgjobs._core.activity",
     "Admin": "bgjobs._runtime.admin.admin",
     "BgJobs": "bgjobs._runtime.bg_jobs",
     "Cancellation": "bgjobs.stores.operations",
@@ -162,6 +171,7 @@ _LATER = {
     "Event": "bgjobs.events",
     "EventStream": "bgjobs._runtime.bus",
     "Finding": "bgjobs.stores.operations",
+    "Health": "bgjobs._runtime.health",
     "Imported": "bgjobs._runtime.admin.imports",
     "Listener": "bgjobs.events",
     "LiveOwner": "bgjobs.stores.operations",
@@ -169,6 +179,7 @@ _LATER = {
     "OperatedStore": "bgjobs.stores.operations",
     "PostgresStore": "bgjobs.stores.postgres",
     "QueueControl": "bgjobs._runtime.queues.handle",
+    "RunningProcess": "bgjobs._core.activity",
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
     "ScheduleControl": "bgjobs._runtime.scheduled.handle",

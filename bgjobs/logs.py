@@ -17,6 +17,7 @@ from bgjobs.events import (
     ChildCrashed,
     ClockSkew,
     Event,
+    FailureHookFailed,
     JobFailed,
     JobProgressed,
     JobUnreadable,
@@ -55,6 +56,7 @@ _WARNING = (
 )
 _ERROR = (
     QueueError,
+    FailureHookFailed,
     StoreFailed,
     SetupFailed,
     NoWorkerForJob,

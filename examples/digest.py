@@ -1,6 +1,9 @@
 """Digest every file under a folder: one job per file, one row per job.
 
     python examples/digest.py [PATH] [--database digest.db] [--postgres DSN] [--concurrency N]
+                              [--web [HOST:PORT]]
+
+With --web, the web page of bgjobs shows the jobs while they run.
 
 Each row is written in the very transaction that completes its job, so that it exists exactly
 once, however often this program is killed and started again. The check at the end would show
@@ -12,7 +15,7 @@ import hashlib
 import sys
 import sysconfig
 import time
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing, nullcontext
 from pathlib import Path
 
 import trio
@@ -96,7 +99,9 @@ def prepare(database: Database, root: Path) -> int:
     return jobs.waiting + jobs.delayed + jobs.running
 
 
-async def work(database: Database, concurrency: int, listener: bgjobs.Listener) -> bool:
+async def work(
+    database: Database, concurrency: int, listener: bgjobs.Listener, address: str | None
+) -> bool:
     """Run the jobs; False when Ctrl-C or SIGTERM came first."""
     config = bgjobs.Config(
         store=database.store,
@@ -105,12 +110,23 @@ async def work(database: Database, concurrency: int, listener: bgjobs.Listener) 
         # A killed process keeps its jobs until its lease ends: short, for a quick restart.
         lease=3,
     )
-    async with bgjobs.run(config) as bg:
+    async with bgjobs.run(config) as bg, page(config, bg, address):
         bg.stop_on_signals()
         return await bg.drain(with_delayed=True)
 
 
-def run(database: Database, root: Path, concurrency: int) -> int:
+def page(
+    config: bgjobs.Config, bg: bgjobs.BgJobs, address: str | None
+) -> AbstractAsyncContextManager[None]:
+    """Serve the web page at an address during a block; only then are its packages needed."""
+    if address is None:
+        return nullcontext()
+    from digest_web import page_beside  # noqa: PLC0415 - see above
+
+    return page_beside(config, bg, address)
+
+
+def run(database: Database, root: Path, concurrency: int, address: str | None = None) -> int:
     """Do what is left to do, then check everything; gives the exit code."""
     left = prepare(database, root)
     if left:
@@ -120,7 +136,7 @@ def run(database: Database, root: Path, concurrency: int) -> int:
         started = time.perf_counter()
         meter = Meter(done, left)
         with meter.progress:
-            if not trio.run(work, database, concurrency, meter.listen):
+            if not trio.run(work, database, concurrency, meter.listen, address):
                 raise KeyboardInterrupt
         seconds = time.perf_counter() - started
         print(f"took   {seconds:>15,.1f} seconds, {left / seconds:,.0f} jobs per second")
@@ -139,6 +155,7 @@ def main() -> int:
     parser.add_argument("--database", type=Path, default=Path("digest.db"))
     parser.add_argument("--postgres", metavar="DSN", help="use this database instead")
     parser.add_argument("--concurrency", metavar="N", type=int, default=16)
+    parser.add_argument("--web", metavar="HOST:PORT", nargs="?", const="127.0.0.1:8000")
     options = parser.parse_args()
     root: Path = options.path.resolve()
     if not root.is_dir():
@@ -146,7 +163,7 @@ def main() -> int:
     on_server: str | None = options.postgres
     database = on_postgres(on_server) if on_server else on_sqlite(options.database)
     try:
-        return run(database, root, options.concurrency)
+        return run(database, root, options.concurrency, options.web)
     except OtherPathError as error:
         parser.error(str(error))
     except bgjobs.BgJobsError as error:

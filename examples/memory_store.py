@@ -26,10 +26,13 @@ from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import COUNTED
 from bgjobs.stores.types import (
+    Cancel,
     Cap,
     Counts,
     EndedJob,
     EndState,
+    Fail,
+    HookedEnd,
     NewJob,
     Notice,
     Owner,
@@ -117,6 +120,29 @@ class MemoryStore:
             with _transaction(self._effects):
                 work(self._effects)
         return True
+
+    def end_with(
+        self,
+        settlement: Fail | Cancel,
+        work: Callable[[Any, Any], object],
+        enqueue: Sequence[NewJob] = (),
+        *,
+        progress: Report | None = None,
+        now: datetime | None = None,
+    ) -> HookedEnd:
+        moment, held = _moment(now), settlement.reservation
+        with self._changing() as rows:
+            if progress is not None:
+                rows.report(progress)
+            if not rows.settle(settlement, moment):
+                return HookedEnd(kept=False)
+            rows.enqueue(enqueue, {held}, moment)
+            try:
+                with _transaction(self._effects):
+                    work(self._effects, rows.ended[held.job_id])
+            except Exception as error:  # noqa: BLE001 - the job ends whatever work raises
+                return HookedEnd(kept=True, error=error)
+        return HookedEnd(kept=True)
 
     def reserve(
         self,

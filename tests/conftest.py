@@ -15,10 +15,12 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.debian",
     "tests.fixtures.databases",
+    "tests.fixtures.effects",
 ]
 
-FIELD = Path(__file__).resolve().parent / "field"
-"""The folder of the tests of `nox -s field`."""
+_TESTS = Path(__file__).resolve().parent
+NAMED_ONLY = (_TESTS / "field", _TESTS / "browser")
+"""The folders of `nox -s field` and `nox -s browser`, which need Debian packages."""
 MOST_WORKERS = 4
 SLOW_TIMEOUT = 900
 """Seconds until pytest-timeout ends a slow test; for others, see pyproject.toml."""
@@ -31,10 +33,11 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Ignore the folder `field` unless it was named: its servers have to be installed."""
+    """Ignore a folder that needs Debian packages unless it was named."""
+    if collection_path not in NAMED_ONLY:
+        return None
     named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
-    is_named = any(path.is_relative_to(FIELD) for path in named)
-    return True if collection_path == FIELD and not is_named else None
+    return None if any(path.is_relative_to(collection_path) for path in named) else True
 
 
 def pytest_xdist_auto_num_workers() -> int:

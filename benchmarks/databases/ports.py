@@ -79,9 +79,10 @@ class Tables(Protocol):
         """Fill the tables, each with one statement; the payloads number the live jobs."""
         ...
 
-    def fill_failed(self, failed: int, unreadable: int) -> None:
+    def fill_failed(self, failed: int, unreadable: int, before: int = 0) -> None:
         """Store failed jobs of ten workers, and unreadable rows.
 
+        The ids of the failed jobs follow those of `before` other jobs.
         Each error contains the word ``timeout``, and one in a hundred thousand ``rare``.
         """
         ...

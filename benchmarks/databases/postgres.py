@@ -18,7 +18,10 @@ from benchmarks.databases.ports import ROW_ID, Address, Database, Population, Ta
 from benchmarks.databases.scratch import PostgresScratch, checkpoint, connected, url_of
 from bgjobs import PostgresStore
 
-TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "jobs_unreadable", "owners")
+TABLES = (
+    *("jobs", "jobs_succeeded", "jobs_failed", "jobs_unreadable"),
+    *("owners", "activity", "audit"),
+)
 SETTINGS = (
     "fsync",
     "synchronous_commit",
@@ -53,7 +56,7 @@ insert into {jobs_failed} (
     created_at, available_at, reserved_at, reserved_by, errors, error, failed_at
 )
 select
-    (%(row_id)s || lpad(to_hex(n), 12, '0'))::uuid, 'worker_' || (n %% 10),
+    (%(row_id)s || lpad(to_hex(%(before)s + n), 12, '0'))::uuid, 'worker_' || (n %% 10),
     '{{"i":1,"t":0}}', 0, 1, 0, 0, 1, now(), now(), now(),
     (%(row_id)s || '000000000000')::uuid, '[]',
     'TimeoutError: timeout of host ' || (n %% 1000)
@@ -109,9 +112,9 @@ class PostgresTables:
         self._insert(JOBS, first, population.waiting, population, PAST)
         self._insert(JOBS, first + population.waiting, population.delayed, population, FUTURE)
 
-    def fill_failed(self, failed: int, unreadable: int) -> None:
+    def fill_failed(self, failed: int, unreadable: int, before: int = 0) -> None:
         for statement, count in ((FAILED, failed), (UNREADABLE, unreadable)):
-            self._execute(statement, {"row_id": ROW_ID, "count": count})
+            self._execute(statement, {"row_id": ROW_ID, "count": count, "before": before})
 
     def explain(self, statement: str | bytes, values: Mapping[str, Any]) -> str:
         text = statement if isinstance(statement, bytes) else statement.encode()
@@ -187,6 +190,13 @@ class Postgres:
         with connected(self.monitor_dsn) as connection:
             [[found]] = connection.execute(query, (database,)).fetchall()
         return int(found)
+
+    def backends(self) -> Sequence[int]:
+        """Return the ids of the processes of the server that serve a database of `separate`."""
+        query = "select pid from pg_stat_activity where datname = %s"
+        database = conninfo_to_dict(self.dsn)["dbname"]
+        with connected(self.monitor_dsn) as connection:
+            return [pid for (pid,) in connection.execute(query, (database,))]
 
 
 @contextmanager

@@ -33,7 +33,7 @@ insert into bgjobs_jobs_succeeded (
 )
 select
     '{ROW_ID}' || printf('%012x', n), 'worker_' || (n % :names), '{{"i":1,"t":0}}',
-    0, 0, 0, 0, 1, n, n, n, '{ROW_ID}000000000000', n, '[]'
+    0, 0, 0, 0, 1, n, n, n, '{ROW_ID}000000000000', :now + n, '[]'
 from numbers
 """
 FAILED = f"""
@@ -43,7 +43,7 @@ insert into bgjobs_jobs_failed (
     created_at, available_at, reserved_at, reserved_by, errors, error, failed_at
 )
 select
-    '{ROW_ID}' || printf('%012x', n), 'worker_' || (n % 10), '{{"i":1,"t":0}}',
+    '{ROW_ID}' || printf('%012x', :before + n), 'worker_' || (n % 10), '{{"i":1,"t":0}}',
     0, 1, 0, 0, 1, n, n, n, '{ROW_ID}000000000000', '[]',
     'TimeoutError: timeout of host ' || (n % 1000)
         || case when n % 100000 = 7 then ' rare' else '' end,
@@ -90,9 +90,9 @@ class SQLiteTables:
         self._insert(JOBS, first, population.waiting, population, PAST)
         self._insert(JOBS, first + population.waiting, population.delayed, population, FUTURE)
 
-    def fill_failed(self, failed: int, unreadable: int) -> None:
-        for statement, count in ((FAILED, failed), (UNREADABLE, unreadable)):
-            self._connection.execute(statement, {"count": count})
+    def fill_failed(self, failed: int, unreadable: int, before: int = 0) -> None:
+        self._connection.execute(FAILED, {"count": failed, "before": before})
+        self._connection.execute(UNREADABLE, {"count": unreadable})
         with opened(self):
             # A retry of no jobs adds the words of the new errors to the search index.
             self.store.operations.retry([])

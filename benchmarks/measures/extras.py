@@ -1,4 +1,4 @@
-"""``extras``: other handlers, more processes, lateness, memory and idle cost of bgjobs."""
+"""``extras``: other handlers, more processes, lateness, progress, memory and idle cost."""
 
 import argparse
 import sys
@@ -16,6 +16,7 @@ from attrs import frozen
 import bgjobs
 from benchmarks.databases.ports import Database, Population, Tables
 from benchmarks.databases.postgres import Postgres
+from benchmarks.measures.reports import progress_reports
 from benchmarks.processes.workers import (
     MIB,
     cpu_seconds_of,
@@ -32,6 +33,8 @@ PROCESSES = 4
 DRAIN, LARGE, SMALLER = 20_000, 1_000_000, 100_000
 DELAYED, LONGEST_DELAY = 200, 4.0
 """The jobs whose lateness is measured, and the seconds within which they are due at random."""
+REPORTING = 10.0
+"""Seconds for which handlers report progress."""
 IDLE, SETTLE = 30.0, 12.0
 """Seconds; PostgreSQL counts a statement up to ten seconds after it has ended."""
 START_TIMEOUT = 60.0
@@ -141,6 +144,7 @@ def steps(options: Options) -> list[Step]:
         Step(group, partial(_drain, group, 2 * jobs, PROCESSES, {})),
         Step("lateness", partial(_lateness, options)),
         Step("idleness", partial(_idleness, options)),
+        Step("progress", partial(progress_reports, options.seconds(REPORTING))),
         Step("memory", partial(_memory, options.jobs(LARGE if options.large else SMALLER))),
     ]
 

@@ -69,7 +69,7 @@ def _run(system: System, function: Callable[[], Awaitable[None]]) -> None:
 async def _work(system: System, recorder: Recorder, go: threading.Event | None) -> None:
     stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        await tasks.start(_stop_at_signal, stop)
+        await tasks.start(stop_at_signal, stop)
         if go is not None:
             send("waiting")
             while not (go.is_set() or stop.is_set()):
@@ -79,11 +79,12 @@ async def _work(system: System, recorder: Recorder, go: threading.Event | None) 
     recorder.end()
 
 
-async def _stop_at_signal(
+async def stop_at_signal(
     stop: anyio.Event,
     *,
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
+    """Set `stop` when this process gets SIGTERM or SIGINT."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for _ in signals:

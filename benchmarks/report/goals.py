@@ -16,6 +16,8 @@ GROWTH_LIMIT = 1.5
 """The most by which costs may grow with the backlog, the names and the history."""
 LARGE_DRAIN = "RSS growth in a drain of 1,000,000"
 IDLE_RSS, IDLE_STATEMENTS, IDLE_CPU = "idle RSS", "idle statements", "idle CPU"
+REPORT_WRITES = "stored reports of a handler that reports each millisecond"
+REPORT_LOSSES = "leases lost beside such handlers"
 
 
 @final
@@ -170,6 +172,10 @@ def _extras() -> Iterator[Goal]:
         system = bgjobs_on(store)
         yield Goal(text=f"{title}, idle RSS in MiB", ours=(system, IDLE_RSS), most=60)
         yield Goal(text=f"{title}, {LARGE_DRAIN}, MiB", ours=(system, LARGE_DRAIN), most=30)
+        yield Goal(
+            text=f"{title}, {REPORT_WRITES}, a second", ours=(system, REPORT_WRITES), most=1.1
+        )
+        yield Goal(text=f"{title}, {REPORT_LOSSES}", ours=(system, REPORT_LOSSES), most=0)
     yield Goal(
         text="PostgreSQL, statements a minute of an idle process",
         ours=(PG, IDLE_STATEMENTS),

@@ -5,7 +5,7 @@ what runs imports only public names, and the names of types are imported for the
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -43,6 +43,8 @@ class Settings:
     job: Job = "noop"
     listener: bool = False
     """Whether a listener gets all events."""
+    counted: bool = True
+    """Whether bgjobs counts the runs, as it always does in an application."""
     workers: Sequence[str] = ("noop",)
     """The names of the queue's workers; the first is the one that is enqueued."""
     path: str = ""
@@ -106,9 +108,11 @@ class BgJobsSystem(System):
         workers = [_worker(name, recorder.record, settings.job) for name in settings.workers]
         queue = Queue("bench", workers=workers, concurrency=settings.concurrency)
         listeners = [EventCounter()] if settings.listener else []
-        async with run(Config(store=self.store(), queues=[queue], listeners=listeners)):
-            recorder.ready()
-            await stop.wait()
+        config = Config(store=self.store(), queues=[queue], listeners=listeners)
+        with nullcontext() if settings.counted else _uncounted():
+            async with run(config):
+                recorder.ready()
+                await stop.wait()
 
 
 @final
@@ -136,6 +140,12 @@ class EventCounter:
     def __call__(self, event: "Event") -> None:
         name = type(event).__name__
         self.counts[name] = self.counts.get(name, 0) + 1
+
+
+def _uncounted() -> AbstractContextManager[None]:
+    from benchmarks.processes.uncounted import uncounted  # noqa: PLC0415 - not in older versions
+
+    return uncounted()
 
 
 def _worker(name: str, record: Record, job: Job) -> "Handler":

@@ -350,10 +350,14 @@ class Config:
         if found:
             raise ConfigError(found)
 
+    def run_workers(self) -> Iterator[AnyWorker]:
+        """Return all workers that this process runs, with repetitions."""
+        scheduled = (job.worker for job in self.scheduled_jobs)
+        return chain(*(queue.workers for queue in self.queues), scheduled)
+
     def all_workers(self) -> Iterator[AnyWorker]:
         """Return all workers that this process runs or may enqueue, with repetitions."""
-        scheduled = (job.worker for job in self.scheduled_jobs)
-        return chain(*(queue.workers for queue in self.queues), scheduled, self.enqueue_only)
+        return chain(self.run_workers(), self.enqueue_only)
 
     def check(self) -> None:
         """Raise `ConfigError` if the configuration has no worker at all."""

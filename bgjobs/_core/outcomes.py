@@ -173,7 +173,7 @@ def _settle_ordered(
     """Return what the handler, an operator or the queue has decided about a job."""
     match order:
         case Discarded(reason):
-            return _fail(with_end(job, "discarded", now, owner), reason)
+            return failed(with_end(job, "discarded", now, owner), reason)
         case Cancelled():
             ended = with_end(job, "cancelled", now, owner)
             return cancelled_instead(put_back(ended), order)
@@ -220,11 +220,11 @@ def settle_unfinished(
         ended, count = with_end(job, "crashed", now, owner), job.crashes + 1
         if count > limits.max_crashes:
             error = f"its worker died {count} times while running it"
-            return _fail(evolve(ended, crashes=count), error)
+            return failed(evolve(ended, crashes=count), error)
         return put_back(evolve(ended, crashes=count))
     ended, count = with_end(job, "interrupted", now, owner), job.interruptions + 1
     if count > limits.max_interruptions:
-        return _fail(evolve(ended, interruptions=count), f"it was interrupted {count} times")
+        return failed(evolve(ended, interruptions=count), f"it was interrupted {count} times")
     return put_back(evolve(ended, interruptions=count))
 
 
@@ -233,7 +233,7 @@ def _after_error(job: Job, raised: Raised, policy: RetryPolicy, now: datetime) -
     failure = AttemptError(attempt, _end_of(job, now), raised.error, job.reserved_at)
     job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
     if raised.retry is False or job.attempts >= policy.max_retries:
-        return _fail(job, raised.error)
+        return failed(job, raised.error)
     if isinstance(raised.retry, timedelta):
         delay = raised.retry
     else:
@@ -253,7 +253,8 @@ def _counted(job: Job | Requeue) -> dict[str, Any]:
     }
 
 
-def _fail(job: Job, error: str) -> Fail:
+def failed(job: Job, error: str) -> Fail:
+    """Return a settlement that ends a job as failed."""
     return Fail(error=error, **_counted(job))
 
 

@@ -171,7 +171,7 @@ class JobRequest(Generic[R_co]):
             )
         return self._with(unique_key=key, refuses_duplicates=on_conflict == "raise")
 
-    def with_metadata(self, **values: str) -> "JobRequest[R_co]":
+    def with_metadata(self, /, **values: str) -> "JobRequest[R_co]":
         """Return a request with texts beside the arguments, such as a trace context.
 
         They are stored as `Job.metadata` and are not passed to the handler. Command line, logs

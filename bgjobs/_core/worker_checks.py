@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from bgjobs._core.jobs import LARGEST_WHOLE
+from bgjobs._core.lazy import is_generator_function
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.requests import LONGEST_NAME
 from bgjobs._core.text import number_text, value_text
@@ -49,6 +50,20 @@ def checked_name(handler: object, name: str | None) -> str:
         problem = "expected a name without control characters and surrogates"
         raise WorkerDefinitionError(found, problem)
     return found
+
+
+def check_kind(name: str, handler: object) -> None:
+    """Expect a function, or an object that is called like one."""
+    if not callable(handler):
+        found = type(handler).__name__
+        raise WorkerDefinitionError(name, f"expected a function, found {found}")
+    if isinstance(handler, type):
+        found = f"the class {handler.__name__!r}, which a call would only instantiate"
+        problem = f"expected a function, found {found}; pass an instance with a __call__ method"
+        raise WorkerDefinitionError(name, problem)
+    if is_generator_function(handler):
+        problem = "expected a function that returns, found a generator function"
+        raise WorkerDefinitionError(name, problem)
 
 
 def checked_seconds(name: str, what: str, given: Any) -> float | None:

@@ -1,15 +1,18 @@
 """`@worker`, which makes a `Worker` from a function: a name, a codec and typed requests."""
 
+import inspect
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, final, overload
 
 from attrs import field, frozen
 
 from bgjobs._core.context import JobContext
 from bgjobs._core.generics import NotKept, R_co
-from bgjobs._core.lazy import is_async_function, is_generator_function
+from bgjobs._core.hooks import FailureHook, OnEnded, OnFailed, check_hook
+from bgjobs._core.lazy import is_async_function
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.payloads import Codec, ResultCodec, read_signature
 from bgjobs._core.requests import JobRequest
@@ -20,7 +23,13 @@ from bgjobs._core.retries import (
     as_rule,
     retry_problems,
 )
-from bgjobs._core.worker_checks import check_flag, checked_cap, checked_name, checked_seconds
+from bgjobs._core.worker_checks import (
+    check_flag,
+    check_kind,
+    checked_cap,
+    checked_name,
+    checked_seconds,
+)
 from bgjobs.backoff import Backoff, BackoffSetting
 from bgjobs.errors import WorkerDefinitionError
 
@@ -70,9 +79,22 @@ class Worker(Generic[P, R_co]):
     retry_on: RetryRule | None
     """The exception types after which its jobs are retried, or the function that decides; None
     retries after each."""
+    redacted: frozenset[str]
+    """The names of fields with ``repr=False`` in its arguments and its result, at any depth."""
     _codec: Codec = field(alias="codec")
     is_limited: bool = field(init=False)
     """Whether an attempt may be cancelled by `timeout` or `max_silence`."""
+    failure_hook: FailureHook | None = field(default=None, init=False)
+    """The function that was given to `on_failure`; None without one."""
+
+    @property
+    def parameters(self) -> Sequence[inspect.Parameter]:
+        """The parameters without a `JobContext`, with evaluated annotations."""
+        return self._codec.parameters
+
+    def encode_defaults(self) -> Mapping[str, str]:
+        """Return the defaults of parameters as JSON texts, where they can be stored."""
+        return self._codec.encode_defaults()
 
     def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest[R_co]:
         """Return a request for a job with these arguments, to be passed to `BgJobs.enqueue`.
@@ -95,6 +117,47 @@ class Worker(Generic[P, R_co]):
         # Any: their types are those of the handler, which a stored row does not contain.
         return self._codec.decode(payload)
 
+    @overload
+    def on_failure(self, function: OnFailed, /) -> OnFailed: ...
+    @overload
+    def on_failure(
+        self, /, *, cancelled: Literal[False] = False
+    ) -> Callable[[OnFailed], OnFailed]: ...
+    @overload
+    def on_failure(self, /, *, cancelled: Literal[True]) -> Callable[[OnEnded], OnEnded]: ...
+    def on_failure(self, function: Any = None, /, *, cancelled: bool = False) -> Any:
+        """Register a function that writes in the transaction that ends a job as failed.
+
+        Used as ``@send.on_failure`` or ``@send.on_failure(cancelled=True)``. An exception takes
+        back what the function wrote, and is reported as `FailureHookFailed`; the job ends all
+        the same. The function is called again if the transaction could not be committed.
+
+        Args:
+            function: A plain function of the driver's connection and of the `FailedJob`, called
+                in a thread of the store. It must not end the transaction.
+            cancelled: Whether it is also called with the `CancelledJob` of a cancelled job.
+
+        Returns:
+            The function itself; with settings, a decorator that returns it.
+
+        Raises:
+            WorkerDefinitionError: The function is not plain or cannot take two arguments, or
+                the worker has such a function already.
+        """
+        check_flag(self.name, "on_failure: cancelled", cancelled)
+        if function is None:
+            return partial(self._registered, cancelled=cancelled)
+        return self._registered(function, cancelled=False)
+
+    def _registered(self, function: Any, /, *, cancelled: bool) -> Any:
+        check_hook(self.name, function)
+        if self.failure_hook is not None:
+            problem = "on_failure: expected one function, found a second one"
+            raise WorkerDefinitionError(self.name, problem)
+        # The decorator needs the worker, so the worker is made before its function is known.
+        object.__setattr__(self, "failure_hook", FailureHook(function, cancelled))
+        return function
+
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call the handler directly, without a queue, and return what it returns.
 
@@ -102,17 +165,14 @@ class Worker(Generic[P, R_co]):
             TypeError: The handler takes a `JobContext`; call ``.handler(context, ...)``.
         """
         if self.takes_context:
-            raise TypeError(
-                f"worker {self.name!r} takes a JobContext: "
-                f"call its .handler(context, ...) with a context that you made"
-            )
+            advice = "call its .handler(context, ...) with a context that you made"
+            raise TypeError(f"worker {self.name!r} takes a JobContext: {advice}")
         return self.handler(*args, **kwargs)
 
     def __attrs_post_init__(self) -> None:
         """Copy the names of the handler, for `help`, `inspect` and documentation tools."""
-        is_limited = self.timeout is not None or self.max_silence is not None
         for name, value in (
-            ("is_limited", is_limited),
+            ("is_limited", self.timeout is not None or self.max_silence is not None),
             ("__name__", getattr(self.handler, "__name__", self.name)),
             ("__qualname__", getattr(self.handler, "__qualname__", self.name)),
             ("__module__", getattr(self.handler, "__module__", __name__)),
@@ -126,7 +186,8 @@ class Worker(Generic[P, R_co]):
 
     def __reduce__(self) -> str:
         """Pickle the worker by its name, as functions are."""
-        module, path = getattr(self, "__module__", None), self._path()
+        module = getattr(self, "__module__", None)
+        path = str(getattr(self, "__qualname__", self.name))
         found: Any = sys.modules.get(str(module))
         for name in path.split("."):
             found = getattr(found, name, None)
@@ -143,9 +204,6 @@ class Worker(Generic[P, R_co]):
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
-
-    def _path(self) -> str:
-        return str(getattr(self, "__qualname__", self.name))
 
 
 @frozen
@@ -308,7 +366,9 @@ def worker(
 
 def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., Any]:
     name = checked_name(handler, settings.name)
-    _check_kind(name, handler)
+    if isinstance(handler, Worker):
+        raise WorkerDefinitionError(name, "expected a function, found a worker")
+    check_kind(name, handler)
     timeout = checked_seconds(name, "timeout", settings.timeout)
     max_silence = checked_seconds(name, "max_silence", settings.max_silence)
     check_flag(name, "keep_result", settings.keep_result)
@@ -320,6 +380,8 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
     if max_silence is not None and not signature.takes_context:
         problem = "expected a handler that reports progress to a JobContext, found one without"
         raise WorkerDefinitionError(name, f"max_silence: {problem}")
+    results = ResultCodec(name, handler) if settings.keep_result else None
+    redacted = signature.redacted if results is None else signature.redacted | results.redacted
     return Worker(
         name=name,
         handler=handler,
@@ -329,27 +391,10 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
         is_async=is_async_function(handler),
         takes_context=signature.takes_context,
         resources=signature.resources,
-        results=ResultCodec(name, handler) if settings.keep_result else None,
+        results=results,
         max_retries=settings.max_retries,
         backoff=backoff,
         retry_on=as_rule(settings.retry_on),
+        redacted=redacted,
         codec=Codec(name, signature),
     )
-
-
-def _check_kind(name: str, handler: object) -> None:
-    if isinstance(handler, Worker):
-        raise WorkerDefinitionError(name, "expected a function, found a worker")
-    if not callable(handler):
-        found = type(handler).__name__
-        raise WorkerDefinitionError(name, f"expected a function, found {found}")
-    if isinstance(handler, type):
-        raise WorkerDefinitionError(
-            name,
-            f"expected a function, found the class {handler.__name__!r}, which a call would "
-            f"only instantiate; pass an instance with a __call__ method",
-        )
-    if is_generator_function(handler):
-        raise WorkerDefinitionError(
-            name, "expected a function that returns, found a generator function"
-        )

@@ -4,7 +4,8 @@ Each line runs inside the one above it, and ends before it:
 
 services of a client      see `connection`
 '- group commit           writes the ends of runs
-   '- services            heartbeat, commands, monitor, watch, pruner, progress
+   '- services            heartbeat, commands, monitor, marked ends, watch, pruner, progress,
+      |                   activity
       '- lifespan         the resources of handlers
          '- queues        and scheduled jobs, one child each, beside the block of the user
 """
@@ -23,7 +24,8 @@ from bgjobs._runtime.cancellation import native_task, run_shielded
 from bgjobs._runtime.client import Client
 from bgjobs._runtime.connection import bus_of, open_services
 from bgjobs._runtime.leases.monitor import Monitor
-from bgjobs._runtime.lifespan import check_resources, open_lifespan, run_by
+from bgjobs._runtime.lifespan import check_resources, open_lifespan
+from bgjobs._runtime.persistence.with_work import register_hooks
 from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.supervisor import Supervisor
 from bgjobs._runtime.task_groups import background_tasks, run_beside, task_group
@@ -72,7 +74,7 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
     check_type("run", config, Config, "a Config")
     config.check()
     if config.lifespan is None:
-        check_resources(config, None, run_by(config))
+        check_resources(config, None, config.run_workers())
     services = WorkerServices(config, bus_of(config))
     services.lifecycle.host = native_task()
     settlements = services.settlements
@@ -111,6 +113,7 @@ async def _run_children(services: WorkerServices, ending: Event) -> AsyncGenerat
     supervisor = Supervisor(services.config.restart_tolerance, services.clock)
     children = Children(services, supervisor)
     client = Client(services, children.admin)
+    await register_hooks(services, services.config.run_workers())
     try:
         async with (
             background_tasks(ending) as background,

@@ -11,8 +11,11 @@ from anyio import move_on_after
 from bgjobs._core.arguments import check_flag, check_seconds, check_text, check_type
 from bgjobs._core.checks import check_handlers
 from bgjobs._core.config import ScheduledJob
+from bgjobs._runtime.admin.audit import audited, clean_author
 from bgjobs._runtime.client import Client
+from bgjobs._runtime.health import Health, health_of
 from bgjobs._runtime.lifespan import check_resources
+from bgjobs._runtime.persistence.with_work import register_hooks
 from bgjobs._runtime.queues.handle import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.supervision.children import Children
@@ -112,6 +115,11 @@ class BgJobs(Client):
                 "signals", partial(on_each_signal, self._stop_for_signal)
             )
 
+    @property
+    def health(self) -> Health:
+        """What is wrong with the application now; the store is not asked."""
+        return health_of(self._worker, self._children.loop_lag)
+
     def queue(self, name: str) -> QueueControl:
         """Return a queue of this application.
 
@@ -146,7 +154,7 @@ class BgJobs(Client):
                 of its worker, or its handler expects other resources. Nothing was stored.
             NoOccurrenceError: Its schedule has no occurrence from now on. Nothing was stored.
             StoreUnavailableError: The scheduled job runs, and is planned once the store is
-                available again.
+                available again. If its worker has a function for `on_failure`, it does not run.
             NotRunningError: This application is stopping. The job of a handler that raises this
                 is released, as if it was cancelled, and spends no attempt.
         """
@@ -157,11 +165,12 @@ class BgJobs(Client):
         job.schedule.next_after(self._worker.time.now())
         check_handlers([*self._worker.workers.all(), job.worker])
         check_resources(self._worker.config, self._worker.resources, [job.worker])
+        await register_hooks(self._worker, [job.worker])
         row = self._children.start_scheduled_job(job)
         await row.apply_pending()
         return self.scheduled_job(job.name)
 
-    async def remove_scheduled_job(self, name: str) -> None:
+    async def remove_scheduled_job(self, name: str, *, by: str | None = None) -> None:
         """Stop planning a scheduled job, and delete its waiting row.
 
         A run in this process ends first, and its row is deleted then; for a run in another
@@ -169,11 +178,21 @@ class BgJobs(Client):
         has the worker, they keep waiting. A process whose configuration has the scheduled job
         plans it again, at the latest at its next poll.
 
+        Args:
+            name: The name of the scheduled job.
+            by: Who removes it, for the audit.
+
         Raises:
             UnknownNameError: This application has no scheduled job of this name.
         """
+        by = clean_author(by)
         self._worker.lifecycle.check()
-        await self._children.remove_scheduled_job(self.scheduled_job(name)).apply_pending()
+        self.scheduled_job(name)
+        async with audited(self._worker, "remove_scheduled_job", name, by) as action:
+            row = self._children.remove_scheduled_job(self.scheduled_job(name))
+            action.changed = None  # the row is deleted later, if this call does not do it
+            await row.apply_pending()
+            action.changed = 1
 
     async def next_due(self) -> timedelta | None:
         """Return the time until the first waiting job of the queues of this application is due.

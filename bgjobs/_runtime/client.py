@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
 from uuid import UUID
 
 from anyio import move_on_after
 
+from bgjobs._core.activity import HOUR, MINUTE, Activity
 from bgjobs._core.arguments import check_id, check_names, check_type, check_whole, id_of
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.jobs import (
@@ -24,11 +26,12 @@ from bgjobs._core.jobs import (
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.timeline import TimelineEntry, timeline
 from bgjobs._core.workers import Worker
+from bgjobs._runtime.activity.reads import read_activity
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.enqueue import enqueue
-from bgjobs._runtime.persistence.reads import counts, find, listed
+from bgjobs._runtime.persistence.reads import count_matching, counts, find, listed
 from bgjobs._runtime.persistence.results import keeper_of, of_worker, result_of
 from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import UnknownJobError
@@ -265,6 +268,60 @@ class Client:
         if at_most is not None:
             check_whole("count: at_most", at_most, least=0)
         return await counts(self._services, names, at_most)
+
+    async def count_matching(self, wanted: JobFilter[State], *, at_most: int = COUNTED) -> int:
+        """Count the jobs that a filter selects.
+
+        The jobs of a state, also of one worker, are counted by the store. Those of other
+        filters are read, which takes longer.
+
+        Args:
+            wanted: The filter, as for `list`.
+            at_most: Where to stop counting. A number that reaches it means "or more".
+        """
+        self._services.lifecycle.check()
+        check_type("count_matching: wanted", wanted, JobFilter, "a JobFilter")
+        check_whole("count_matching: at_most", at_most, least=0)
+        return await count_matching(self._services, wanted, at_most)
+
+    async def next_due(self) -> timedelta | None:
+        """Return the time until the first waiting job that the configuration runs is due.
+
+        Negative if it is due already; None if no job waits. In a running application, the jobs
+        are those of the queues that it runs.
+        """
+        services = self._services
+        services.lifecycle.check()
+        names = {worker.name for worker in services.config.run_workers()}
+        now = services.clock.store_now()
+        return await services.dispatch.call(services.store.next_due, names, now=now)
+
+    async def activity(
+        self,
+        last: timedelta = HOUR,
+        step: timedelta = MINUTE,
+        *,
+        names: Collection[str] | None = None,
+    ) -> Sequence[Activity]:
+        """Return how many runs have ended, how, and how long they took, in all processes.
+
+        Processes count the runs of their queues, and write the counts at the
+        `Config.heartbeat_interval`. The counts are exact, but for the last seconds of a process
+        that was killed, and for runs that ended while the store took no write for an hour. They
+        are known by the minute for a day, then by the hour for `Retention.activity`.
+
+        Args:
+            last: How long ago the time begins that is returned.
+            step: The time is divided into parts of this length: whole minutes, at most a day.
+            names: Names of workers; None means all.
+
+        Returns:
+            One for each worker and part in which a run ended, ordered by worker and time.
+
+        Raises:
+            StoreError: The store has no operations; see ``bgjobs.operations_of``.
+        """
+        return await read_activity(self._services, last, step, names)
 
     async def timeline(self, job: Job | EndedJob) -> Sequence[TimelineEntry]:
         """Return what happened to a job, oldest first, with the queue and node of each run.

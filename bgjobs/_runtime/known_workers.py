@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import final
 
 from bgjobs._core.config import AnyWorker, Config
+from bgjobs._core.hooks import FailureHook
+from bgjobs._core.settlements import Settlement
 
 
 @final
@@ -25,6 +27,12 @@ class KnownWorkers:
     def find(self, name: str) -> AnyWorker | None:
         """Return a worker of this name, or None; those of one name have one handler."""
         return next((worker for worker in self.all() if worker.name == name), None)
+
+    def hook(self, name: str, settlement: Settlement) -> FailureHook | None:
+        """Return the function of a worker that writes with this end of its job, or None."""
+        worker = self.find(name)
+        hook = None if worker is None else worker.failure_hook
+        return hook if hook is not None and hook.covers(settlement) else None
 
     def add(self, workers: Iterable[AnyWorker]) -> None:
         """Add the workers of a queue that runs from now on."""

@@ -6,7 +6,6 @@ the block is raised inside it. It is closed while the store is still open.
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from itertools import chain
 
 from bgjobs._core.config import AnyWorker, Config
 from bgjobs._core.resources import mismatches, problem_of_opened
@@ -31,7 +30,7 @@ async def open_lifespan(config: Config, client: Client) -> AsyncGenerator[object
         return
     block_error: BaseException | None = None
     async with _checked(config.lifespan(client)) as resources:
-        check_resources(config, resources, run_by(config))
+        check_resources(config, resources, config.run_workers())
         try:
             yield resources
         except BaseException as error:
@@ -50,12 +49,6 @@ def check_resources(config: Config, resources: object, workers: Iterable[AnyWork
     problems = mismatches(workers, resources, has_lifespan=has_lifespan)
     if problems:
         raise ConfigError(problems)
-
-
-def run_by(config: Config) -> Iterable[AnyWorker]:
-    """Return the workers whose handlers this process calls."""
-    scheduled = (job.worker for job in config.scheduled_jobs)
-    return chain(*(queue.workers for queue in config.queues), scheduled)
 
 
 def _checked(opened: Block) -> Block:

@@ -12,6 +12,7 @@ from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.store_clock import StoreClock
 from bgjobs.errors import StoreError
+from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import Notice
 
@@ -43,6 +44,20 @@ class ClientServices:
     def clock(self) -> Clock:
         """The clock of the configuration."""
         return self.config.clock
+
+    @property
+    def operations(self) -> Operations:
+        """The operators' verbs of the store.
+
+        Raises:
+            StoreError: The store has none.
+        """
+        operations = operations_of(self.store)
+        if operations is None:
+            raise StoreError(
+                f"{self.store.label}: expected a store with operations, found none"
+            )
+        return operations
 
     def announce(self, notice: Notice) -> None:
         """Wake all tasks that a notice concerns, here and in other processes.

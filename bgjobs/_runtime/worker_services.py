@@ -1,14 +1,16 @@
 """What the parts of an application that runs jobs share, on top of what a client has."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import Any, final
 from uuid import UUID
 
 from bgjobs._core.config import Config
 from bgjobs._core.jobs import Job
+from bgjobs._runtime.activity.counts import RunCounts
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.leases.registry import Registry
+from bgjobs._runtime.notifications.wakeups import Marks
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.queues.progress import ProgressWriter
 from bgjobs._runtime.queues.state import QueueState
@@ -29,12 +31,21 @@ class WorkerServices(ClientServices):
         for a unique key that another open transaction holds, and would delay the ends with it.
         """
         self.progress: ProgressWriter = ProgressWriter(self.settlements)
+        self.counts: RunCounts = RunCounts()
+        """How the runs of this process ended, until they are written."""
         self.registry: Registry = Registry()
         self.planner: Planner = Planner(self.time)
         self.queues: list[QueueState] = []
         """The queues that run now, including those of scheduled jobs."""
+        self.marks: Marks = Marks()
+        """The workers whose jobs have a marked end."""
         self.resources: Any = None
         """What the lifespan has yielded, of any type; None without a lifespan."""
+
+    def run_here(self, names: Collection[str]) -> frozenset[str]:
+        """Return those of these names whose workers the queues of this application run."""
+        workers = chain.from_iterable(queue.config.workers for queue in self.queues)
+        return frozenset(names) & {worker.name for worker in workers}
 
     def running_jobs(self) -> Iterable[Job]:
         """Return the jobs that queues of this application have reserved and not settled."""

@@ -17,8 +17,6 @@ from bgjobs.cli.errors import CommandError, summary
 from bgjobs.cli.output import terminal
 from bgjobs.errors import ConfigError
 
-_EXAMPLE = "module:name, such as shop.jobs:config"
-
 
 def load_config(reference: str) -> bgjobs.Config:
     """Import the configuration at `module:name`, or call the function there that returns it.
@@ -27,15 +25,42 @@ def load_config(reference: str) -> bgjobs.Config:
         CommandError: If there is no configuration.
         ConfigError: If the configuration is invalid.
     """
+    with _errors_of("app"):
+        found = _load(reference, "config", bgjobs.Config)
+        return _as_config(reference, found)
+
+
+def load_auth(reference: str) -> Any:
+    """Import what `bgjobs.web.app` takes as `auth`, which it checks.
+
+    Raises:
+        CommandError: If there is nothing of this name.
+    """
+    from bgjobs.web import BasicAuth  # noqa: PLC0415 - only one command needs it
+
+    with _errors_of("--auth"):
+        return _load(reference, "auth", BasicAuth)
+
+
+@contextmanager
+def _errors_of(option: str) -> Generator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise CommandError(f"{option}: {error.message}", error.code) from error.__cause__
+
+
+def _load(reference: str, usual_name: str, kind: type) -> object:
     module, _, name = reference.partition(":")
     if module.endswith(".py") or "/" in module:
         guess = module.removesuffix(".py").strip("./").replace("/", ".")
         raise CommandError(
-            f"app: expected a module, found a file; write {guess}:{name or 'config'}"
+            f"expected a module, found a file; write {guess}:{name or usual_name}"
         )
     if not module or not name:
-        raise CommandError(f"app: expected {_EXAMPLE}, found {reference!r}")
-    return _as_config(reference, _attribute(_import(module), name))
+        example = f"module:name, such as shop.jobs:{usual_name}"
+        raise CommandError(f"expected {example}, found {reference!r}")
+    return _attribute(_import(module), name, kind)
 
 
 def _import(name: str) -> ModuleType:
@@ -59,7 +84,7 @@ def _no_module(name: str, missing: str) -> str:
     near = get_close_matches(name, _modules_here(), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     part = "" if name == missing else f" (no {missing!r})"
-    return f"app: no module {name!r}{part} in this folder or installed{hint}"
+    return f"no module {name!r}{part} in this folder or installed{hint}"
 
 
 def _modules_here() -> Iterator[str]:
@@ -71,7 +96,7 @@ def _modules_here() -> Iterator[str]:
 
 
 def _import_failed(name: str, error: BaseException) -> str:
-    return f"app: importing {name!r} failed{_place(error)}: {summary(error)}"
+    return f"importing {name!r} failed{_place(error)}: {summary(error)}"
 
 
 def _place(error: BaseException) -> str:
@@ -87,25 +112,25 @@ def _place(error: BaseException) -> str:
     return f" at {shown}:{frames[-1].lineno}"
 
 
-def _attribute(module: ModuleType, path: str) -> object:
+def _attribute(module: ModuleType, path: str, kind: type) -> object:
     found: object = module
     for name in path.split("."):
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise CommandError(_no_attribute(module.__name__, found, name)) from None
+            raise CommandError(_no_attribute(module.__name__, found, name, kind)) from None
         except (Exception, SystemExit) as error:  # from a module's `__getattr__` or a property
             where = f"{module.__name__}:{path}{_place(error)}"
-            raise CommandError(f"app: {where} failed: {summary(error)}") from error
+            raise CommandError(f"{where} failed: {summary(error)}") from error
     return found
 
 
-def _no_attribute(module: str, holder: object, name: str) -> str:
+def _no_attribute(module: str, holder: object, name: str, kind: type) -> str:
     names = [one for one in dir(holder) if not one.startswith("_")]
-    configs = [one for one in names if isinstance(getattr(holder, one), bgjobs.Config)]
-    near = configs if len(configs) == 1 else get_close_matches(name, names, n=1)
+    fitting = [one for one in names if isinstance(getattr(holder, one), kind)]
+    near = fitting if len(fitting) == 1 else get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"app: module {module!r} has no {name!r}{hint}"
+    return f"module {module!r} has no {name!r}{hint}"
 
 
 def _as_config(reference: str, found: object) -> bgjobs.Config:
@@ -121,22 +146,18 @@ def _as_config(reference: str, found: object) -> bgjobs.Config:
 
 def _call(reference: str, function: Callable[[], object]) -> object:
     if inspect.iscoroutinefunction(function):
-        raise CommandError(
-            f"app: {reference} is async; expected a function that returns a Config"
-        )
+        raise CommandError(f"{reference} is async; expected a function that returns a Config")
     try:
         return function()
     except ConfigError:
         raise  # its text needs no explanation
     except (Exception, SystemExit) as error:
-        raise CommandError(
-            f"app: {reference}() failed{_place(error)}: {summary(error)}"
-        ) from error
+        raise CommandError(f"{reference}() failed{_place(error)}: {summary(error)}") from error
 
 
 def _no_config(reference: str, found: Any) -> str:
     return (
-        f"app: expected a bgjobs.Config, or a function that returns one, "
+        f"expected a bgjobs.Config, or a function that returns one, "
         f"found {type(found).__name__} at {reference}"
     )
 

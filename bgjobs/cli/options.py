@@ -126,6 +126,6 @@ by_option: Decorator = click.option(
     default=user_name,
     metavar="NAME",
     callback=author,
-    help="Who does it, for the history of the job; by default the name of your user.",
+    help="Who does it, for the audit and the jobs; by default the name of your user.",
 )
 ids_argument: Decorator = click.argument("job_ids", metavar="[ID]...", type=job_id, nargs=-1)

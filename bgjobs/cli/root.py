@@ -31,7 +31,9 @@ _COMMANDS = {
     "queues": "List the queues with their jobs, pause or resume one.",
     "schedules": "Show scheduled jobs; trigger, pause or resume one.",
     "owners": "List the queues that run now, on all nodes.",
+    "audit": "List what operators did, the newest first.",
     "watch": "Watch queues, running jobs, rates and failures until Ctrl-C.",
+    "web": "Serve a web page of the jobs until TERM or INT (Ctrl-C).",
     "doctor": "Look for problems; the exit code is 1 if there are any.",
     "completion": "Print the completion script of a shell.",
 }

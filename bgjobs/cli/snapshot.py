@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Literal, final
 from uuid import UUID
 
@@ -14,8 +16,10 @@ from bgjobs.cli.states import COUNT_LIMIT, state_time
 Ended = Literal["succeeded", "failed"]
 """The ends that have a rate; a cancelled job is no failure."""
 Samples = Mapping[Ended, Sequence[bgjobs.EndedJob]]
+_HOUR = timedelta(hours=1)
 _RUNNING_SHOWN = 10
 _FAILED_SHOWN = 5
+_SCHEDULES_SHOWN = 5
 _SAMPLED = 1_000
 
 
@@ -47,10 +51,22 @@ class Snapshot:
     """The newest failed jobs."""
     unhandled: Sequence[bgjobs.UnhandledJobs] = ()
     """Jobs that no process runs."""
+    waiting_for: timedelta | None = None
+    """How long the first due job has waited; None if none is due."""
+    minutes: Sequence[bgjobs.Activity] = ()
+    """What the queues did in each minute of the last hour, by worker."""
+    next_runs: Sequence[bgjobs.ScheduleState] = ()
+    """The scheduled jobs that run next, the first one first."""
     samples: Samples = field(factory=dict[Ended, Sequence[bgjobs.EndedJob]])
     """The newest jobs of the states whose counts reach the limit."""
     ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
     """The short forms of the ids of its jobs; ids that are missing here are shown whole."""
+
+    @property
+    def activity(self) -> Sequence[bgjobs.Activity]:
+        """What the queues did in the last hour, by worker."""
+        groups = groupby(self.minutes, key=lambda one: one.worker)
+        return [first.plus(*others) for _, (first, *others) in groups]
 
 
 @final
@@ -88,8 +104,20 @@ async def take_snapshot(client: bgjobs.Client, config: bgjobs.Config) -> Snapsho
         await client.list(bgjobs.JobFilter("running"), bgjobs.Page(_RUNNING_SHOWN)),
         await client.list(bgjobs.JobFilter("failed"), bgjobs.Page(_FAILED_SHOWN)),
         await client.admin.unhandled(),
+        _waiting_for(await client.next_due()),
+        await client.activity(_HOUR),
+        _next_runs(await client.admin.schedules()),
         await _samples(client, counts),
     )
+
+
+def _waiting_for(due: timedelta | None) -> timedelta | None:
+    return None if due is None or due > timedelta(0) else -due
+
+
+def _next_runs(states: Sequence[bgjobs.ScheduleState]) -> Sequence[bgjobs.ScheduleState]:
+    planned = [one for one in states if one.occurrence is not None and not one.paused]
+    return sorted(planned, key=attrgetter("occurrence.at"))[:_SCHEDULES_SHOWN]
 
 
 async def _samples(client: bgjobs.Client, counts: bgjobs.Counts) -> Samples:

@@ -75,13 +75,10 @@ class Count:
 
 
 async def count(client: bgjobs.Client, *wanted: bgjobs.JobFilter[bgjobs.State]) -> Count:
-    """Count the jobs of these filters; where the store cannot count them, read them.
-
-    The noun of the count is that of the last filter.
-    """
+    """Count the jobs of these filters; the noun of the count is that of the last one."""
     least, noun = 0, "job"
     for one in wanted:
-        least += await _count_of(client, one)
+        least += await client.count_matching(one, at_most=COUNT_LIMIT)
         noun = noun_of(one.state)
     return Count(min(least, COUNT_LIMIT), noun)
 
@@ -91,20 +88,12 @@ def noun_of(state: bgjobs.State) -> str:
     return "unreadable row" if state == "unreadable" else f"{state} job"
 
 
-async def _count_of(client: bgjobs.Client, wanted: bgjobs.JobFilter[bgjobs.State]) -> int:
-    if wanted != bgjobs.JobFilter(wanted.state, name=wanted.name):
-        return await count_read(client, wanted)
-    names = None if wanted.name is None else [wanted.name]
-    found: int = getattr(await client.count(names, at_most=COUNT_LIMIT), wanted.state)
-    return found
-
-
 async def count_read(
     client: bgjobs.Client,
     wanted: bgjobs.JobFilter[bgjobs.State],
-    is_counted: Callable[[Any], bool] = lambda _: True,
+    is_counted: Callable[[Any], bool],
 ) -> int:
-    """Count jobs of a filter by reading them, up to `COUNT_LIMIT`."""
+    """Count some of the jobs of a filter by reading them, up to `COUNT_LIMIT`."""
     found, page = 0, bgjobs.Page(_PAGE)
     while found < COUNT_LIMIT:
         jobs = await client.list(wanted, page)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from bgjobs.events.jobs import (
     CancellationIgnored,
+    FailureHookFailed,
     JobAttemptFailed,
     JobCancelled,
     JobDiscarded,
@@ -62,6 +63,7 @@ __all__ = [
     "ChildRestarted",
     "ClockSkew",
     "Event",
+    "FailureHookFailed",
     "JobAttemptFailed",
     "JobCancelled",
     "JobDiscarded",
@@ -112,6 +114,7 @@ Event = (
     | JobSucceeded
     | JobAttemptFailed
     | JobFailed
+    | FailureHookFailed
     | JobDiscarded
     | JobCancelled
     | JobSnoozed

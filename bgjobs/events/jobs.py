@@ -106,6 +106,21 @@ class JobFailed:
 
 @final
 @frozen
+class FailureHookFailed:
+    """The `on_failure` function of a worker raised, or broke its contract.
+
+    Nothing is stored of what it wrote. The job has ended all the same.
+    """
+
+    queue: str
+    """The name of the queue; ``on_failure`` if the end was left to this process, ``monitor`` if
+    its monitor has ended the job."""
+    job: Job
+    error: Exception
+
+
+@final
+@frozen
 class JobDiscarded:
     """A handler raised `Discard`, and the job is stored as failed."""
 
@@ -125,7 +140,8 @@ class JobCancelled:
     """
 
     queue: str
-    """The queue that had reserved it; empty if that is not known any longer."""
+    """The queue that had reserved it; empty if that is not known any longer, ``on_failure`` if
+    the end was left to this process for its `on_failure`."""
     job: Job
     reason: str = field(repr=False)
     """The reason that the operator gave."""

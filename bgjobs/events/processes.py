@@ -264,14 +264,17 @@ class ClockSkew:
 @final
 @frozen
 class AdminAction:
-    """A method of `Admin` changed something in this process."""
+    """An operator's action ended in this process, by a method of `Admin` or of a schedule.
+
+    The action is also recorded in the store: see `Admin.audit`.
+    """
 
     action: str
-    """The name of the method."""
+    """The name of the method; with ``_schedule`` for a method of `ScheduleControl`."""
     subject: str
-    """What was changed: ids of jobs, or the name of a queue or a worker."""
+    """What was changed: ids of jobs, or the name of a worker, queue or scheduled job."""
     count: int
-    """The number of changed jobs; 1 for a queue."""
+    """The number of changed or exported jobs; 1 for a queue or a scheduled job."""
 
 
 @final

@@ -279,11 +279,19 @@ class Preview:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def local_times(self) -> Sequence[str]:
+        """The local time of each line: ``Mon 2030-01-07 02:30 CET``."""
+        return [_local(line.local, self._precision) for line in self.lines]
+
+    @property
+    def _precision(self) -> str:
+        return _precision([line.utc for line in self.lines])
+
     def __str__(self) -> str:
-        precision = _precision([line.utc for line in self.lines])
         columns = [
-            [_local(line.local, precision) for line in self.lines],
-            [_shown(line.utc, precision) for line in self.lines],
+            [*self.local_times],
+            [_shown(line.utc, self._precision) for line in self.lines],
             [line.remark for line in self.lines],
         ]
         if all(line.local.tzinfo is UTC for line in self.lines):

@@ -15,6 +15,7 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.activity import DURATION_BOUNDS
 from bgjobs._core.history import KEPT_HISTORY
 from bgjobs._core.jobs import LARGEST_COUNT
 from bgjobs._core.occurrences import KEY_PREFIX
@@ -86,6 +87,11 @@ SETTLED = ("attempts", "crashes", "interruptions", "errors", "history")
 KEPT = ("name", "payload", "priority", "reservations", "created_at", "errors", "metadata")
 """What a retry keeps. The count of reservations goes on, so that a process that still holds an
 old reservation cannot settle the new one."""
+MEASURED = (
+    *("succeeded", "failed", "retried", "cancelled"),
+    *(f"duration_{number}" for number in range(len(DURATION_BOUNDS) + 1)),
+)
+"""The counts of `activity`, in the order of `bgjobs._core.activity`."""
 MAY_BE_NULL = frozenset(
     {
         "reserved_at",
@@ -108,6 +114,7 @@ _LISTS: Mapping[str, Sequence[str]] = {
     "enqueued": ENQUEUED,
     "settled": SETTLED,
     "kept": KEPT,
+    "measured": MEASURED,
 }
 TIMES = (
     "created_at",
@@ -126,7 +133,7 @@ _RESERVED = {
 }
 """The columns that a reservation changes, and their new values."""
 _PLACEHOLDER = re.compile(
-    r"\{(limited|[a-z]+_(?:columns|cut|held|limits|names|set|values))"
+    r"\{(limited|[a-z]+_(?:columns|cut|held|limits|names|set|sums|values))"
     r"(?: of (\w+)| (\w+)\.(\w+))?(?: by (\w+))?(?: without (\w+))?"
     r"(?: from (\d+))?\}"
 )
@@ -148,6 +155,7 @@ class ColumnLists:
     - ``{settled_set of alias}``: assignments of the columns of this name.
     - ``{settled_values}``, ``{settled_values from 3}``: the values of the columns in the
       parameters of the statement; the number is the place of the first one.
+    - ``{measured_sums of alias}``: the sums of the columns, under the same names.
     - ``{job_held of alias}``: the columns as they will be read when the job is reserved for
       ``:owner`` at the time ``:now``.
     - ``{job_cut}``: the list with only the beginning of each text.
@@ -160,6 +168,8 @@ class ColumnLists:
     """Returns a condition that is true for times from the year 1 to 9999."""
     beginning: Callable[[str], str]
     """Returns an expression for the beginning of a text, one character longer than shown."""
+    total: Callable[[str], str]
+    """Returns an expression for the sum of a column, which no value makes fail."""
     value: Callable[[str, int], str]
     """Returns the expression for the values of a column, and of a place, in the parameters."""
 
@@ -189,6 +199,7 @@ class ColumnLists:
             "columns": lambda: (self._named(prefix, one) for one in listed),
             "names": lambda: _names(listed, prefix, f"{other}." if other else prefix),
             "set": lambda: (f"{one} = {prefix}{one}" for one in listed),
+            "sums": lambda: (f"{self.total(prefix + one)} as {one}" for one in listed),
             "held": lambda: (self._held(prefix, one) for one in listed),
             "cut": lambda: map(self._cut, listed),
             "values": lambda: (

@@ -15,13 +15,11 @@ from bgjobs._core.arguments import (
 )
 from bgjobs._core.jobs import AnyJob, FailedJob, State, UnreadableJob
 from bgjobs._core.text import value_text
-from bgjobs.stores.pages import Cursor, Listing, Page, are_in, checked, words_of
+from bgjobs.stores.pages import EXAMINED, Cursor, Listing, Page, are_in, checked, words_of
 
 S_co = TypeVar("S_co", bound=State, covariant=True)
 J = TypeVar("J", bound=AnyJob)
 
-EXAMINED = 10_000
-"""How many rows a listing reads for one page, where no index finds the jobs of a filter."""
 _PART = 200
 """How many rows are read at once to find those with some metadata; they may be large."""
 SEARCHED = 200
@@ -143,7 +141,7 @@ def with_metadata(
     if not wanted.metadata:
         return read(page)
     found, unreadable = list[J](), list[UnreadableJob]()
-    part, size, left = page, max(page.limit, _PART), EXAMINED
+    part, size, left = page, max(page.limit, _PART), min(page.examined, EXAMINED)
     while len(found) < page.limit and left > 0:
         asked = min(size, left)
         jobs = read(evolve(part, limit=asked))

@@ -5,19 +5,21 @@ blocking, may be called from any thread and takes `now`, and `bgjobs.testing.con
 the contract.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, final
 from uuid import UUID
 
 from attrs import field, frozen
 
+from bgjobs._core.audit import AuditEntry
 from bgjobs._core.jobs import FailedJob, Job, State, UnreadableJob
 from bgjobs._core.outcomes import Cancelled
+from bgjobs.stores.activity import ActivityOperations
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import Store
-from bgjobs.stores.types import Commands
+from bgjobs.stores.types import Cancel, Commands, Fail, MarkedEnd
 
 
 @final
@@ -72,11 +74,11 @@ class Finding:
     """What was found and what to do about it."""
 
 
-class Operations(Protocol):
+class Operations(ActivityOperations, Protocol):
     """What operators do with a store."""
 
     def commands(self, owners: Collection[UUID]) -> Commands:
-        """Return the paused queues, and which jobs of these owners are to be cancelled.
+        """Return pauses, cancellations of jobs of these owners, and workers with marked ends.
 
         A process reads it when a `Notice` reports commands, and every `heartbeat_interval`.
         """
@@ -105,14 +107,55 @@ class Operations(Protocol):
         The request to cancel a running job is stored, and `Store.write` reads it when the job
         would be put back. So the job ends even if no owner received the request in time. A job
         that is put back while this method runs may run once more.
+
+        The end of a waiting job is marked, as by `mark_end`, if its worker was registered with
+        a function for cancelled jobs. Such a job counts as asked to be cancelled.
+        """
+        ...
+
+    def register_hooks(self, hooks: Mapping[str, bool], *, now: datetime | None = None) -> None:
+        """Record which workers have an `on_failure` function, by their names.
+
+        The value is whether the function is also called for cancelled jobs. Processes do this
+        when they start. A worker stays registered.
+        """
+        ...
+
+    def mark_end(self, settlement: Fail | Cancel, *, now: datetime | None = None) -> bool:
+        """Leave the end of a reserved job to a process that has its worker.
+
+        The job gets the counters, errors and history of the settlement, and a reservation by
+        `HOOK_OWNER` with the same number. It is not run any more. `Store.end_with` ends it
+        under this reservation, and gives it back the one before.
+
+        Returns:
+            False, and nothing is changed, if the reservation was lost, or if the worker was not
+            registered with a function for such an end.
+        """
+        ...
+
+    def marked_ends(
+        self, names: Collection[str], page: Page = FIRST_PAGE
+    ) -> Listing[MarkedEnd]:
+        """Return marked ends of jobs of these workers, ordered by the ids of the jobs."""
+        ...
+
+    def begin_marked(
+        self, job_id: UUID, patience: timedelta, *, now: datetime | None = None
+    ) -> int:
+        """Count a try to write a marked end. Return the number of tries, this one included.
+
+        Returns 0, and counts none, if the job has no marked end, or if another try was begun
+        less than `patience` ago.
         """
         ...
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs that do not run, and rows that were set apart. Return the deleted ids.
 
-        Running jobs are not changed. Nothing is recorded about a deleted job, and its unique
-        key is free. Where a waiting occurrence was deleted, its scheduled job plans a new one.
+        Jobs whose end is marked are deleted, too. Running jobs are not changed. Nothing is
+        recorded about a deleted job, and its unique key is free. Where a waiting occurrence was
+        deleted, its scheduled job plans a new one.
         """
         ...
 
@@ -175,7 +218,7 @@ class Operations(Protocol):
         ...
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
-        """Return the owners with a live lease, ordered by name."""
+        """Return the owners with a live lease, ordered by name; without `HOOK_OWNER`."""
         ...
 
     def set_apart(
@@ -210,6 +253,42 @@ class Operations(Protocol):
         Returns:
             The ids of the jobs that were stored.
         """
+        ...
+
+    def begin_audit(
+        self,
+        entry_id: UUID,
+        action: str,
+        subject: str,
+        *,
+        author: str | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        """Record that an operator begins an action. A repeated call changes nothing.
+
+        `action` has 1 to 100 characters, `author` up to 200 and `subject` up to 2,000.
+        """
+        ...
+
+    def end_audit(self, entry_id: UUID, changed: int) -> None:
+        """Record how many jobs an action has changed; an unknown entry is ignored."""
+        ...
+
+    def list_audit(
+        self,
+        page: Page = FIRST_PAGE,
+        *,
+        author: str | None = None,
+        action: str | None = None,
+    ) -> Listing[AuditEntry]:
+        """Return what operators did, the highest id first, of one author or action or of all.
+
+        Rows that cannot be read are left out, and not reported.
+        """
+        ...
+
+    def prune_audit(self, age: timedelta, *, limit: int, now: datetime | None = None) -> int:
+        """Delete up to `limit` entries older than `age`, the oldest first; return how many."""
         ...
 
     def unvalidated(self) -> Sequence[str]:

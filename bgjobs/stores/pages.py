@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar, final
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from bgjobs._core.arguments import (
     check_id,
@@ -20,6 +20,9 @@ from bgjobs._core.jobs import StoredJob, UnreadableJob
 from bgjobs.errors import SearchError
 
 T = TypeVar("T")
+
+EXAMINED = 10_000
+"""How many rows a listing reads for one page, where no index finds the jobs of a filter."""
 _DIGITS = len(str(2**63))
 """Row numbers have fewer digits."""
 
@@ -92,9 +95,12 @@ class Page:
 
     limit: int = 100
     after: UUID | Cursor | None = None
+    examined: int = field(default=EXAMINED, kw_only=True)
+    """How many rows may be read for it at most, to find jobs by their metadata."""
 
     def __attrs_post_init__(self) -> None:
         check_whole("Page: limit", self.limit, least=0)
+        check_whole("Page: examined", self.examined, least=1)
         if self.after is not None and not isinstance(self.after, Cursor):
             check_id("Page: after", self.after)
 

@@ -29,9 +29,19 @@ from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Report, Settlement
+from bgjobs.stores.change_source import ChangeSource
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.types import Counts, NewJob, Notice, Renewal, Written
+from bgjobs.stores.types import (
+    Cancel,
+    Counts,
+    Fail,
+    HookedEnd,
+    NewJob,
+    Notice,
+    Renewal,
+    Written,
+)
 
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
@@ -39,43 +49,6 @@ if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed 
 
 COUNTED = 100_000
 """Jobs counted of each state by default; counting more takes noticeable time."""
-
-
-class ChangeSource(Protocol):
-    """Reports that another process changed the store. It never blocks.
-
-    One thread uses it at a time. It may miss a change and may report one that did not happen:
-    queues also poll.
-    """
-
-    @property
-    def interval(self) -> float | None:
-        """Seconds between two calls of `poll`; None where `fileno` becomes readable instead."""
-        ...
-
-    def fileno(self) -> int:
-        """Return the descriptor to wait for; called only where `interval` is None."""
-        ...
-
-    def poll(self) -> Notice:
-        """Return what has changed since the last call.
-
-        It is also called after a long time without a notice, to find out whether the source
-        still works.
-
-        Returns:
-            One notice of all changes, or `Notice()` when nothing changed. A source that only
-            sees that there was a change returns `ANY_CHANGE`.
-
-        Raises:
-            StoreUnavailableError: The source is broken, or it found a change that its
-                descriptor did not announce. The caller closes it and opens another one.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the connection."""
-        ...
 
 
 class Store(Protocol):
@@ -201,6 +174,27 @@ class Store(Protocol):
         """
         ...
 
+    def end_with(
+        self,
+        settlement: Fail | Cancel,
+        work: Callable[[Any, Any], object],
+        enqueue: Sequence[NewJob] = (),
+        *,
+        progress: Report | None = None,
+        now: datetime | None = None,
+    ) -> HookedEnd:
+        """End a job without success and run `work(connection, job)` in the same transaction.
+
+        The end, `progress` and `enqueue` are written first, as by `write`. `job` is the
+        `FailedJob` or `CancelledJob` as it is stored then. An exception of `work` undoes what
+        it wrote, and is returned; the job ends all the same. It ends in any case: if `work`
+        ends the transaction, against its contract, the end is written in another one.
+
+        Raises:
+            StoreUnavailableError: The connection was lost. The call is to be repeated.
+        """
+        ...
+
     def reserve(
         self,
         owner: UUID,
@@ -286,7 +280,8 @@ class Store(Protocol):
     ) -> None:
         """End the leases of these owners, and delete all owners whose lease has ended.
 
-        An owner stays while it holds a job; a later call deletes it. The names of deleted ones
+        An owner stays while it holds a job, or held one whose end is marked; a later call
+        deletes it. The names of deleted ones
         stay known to `find_owners` while a job may refer to them.
         """
         ...
@@ -317,7 +312,7 @@ class Store(Protocol):
             Waiting, delayed and running jobs are sorted by id, which is the order of creation,
             the oldest first; the others by id, the newest first; those of a search by the time
             of the failure, the latest first. Where the listing goes on, `Listing.after` is the
-            position for the next page. At most `filters.EXAMINED` rows are read.
+            position for the next page. At most `pages.EXAMINED` rows are read.
 
         Raises:
             ValueError: The filter has a search, and `Page.after` is an id instead of a cursor.

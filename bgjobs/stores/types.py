@@ -35,6 +35,8 @@ __all__ = [
     "EndedJob",
     "Fail",
     "HistoryEntry",
+    "HookedEnd",
+    "MarkedEnd",
     "NewJob",
     "Notice",
     "Owner",
@@ -50,7 +52,7 @@ __all__ = [
     "Written",
 ]
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 9
 """The version of the schema that this bgjobs reads and writes: that of its last migration."""
 
 
@@ -92,9 +94,36 @@ class Written:
     cancelled: Mapping[Reservation, Cancelled] = field(factory=dict[Reservation, Cancelled])
     """Jobs that a `Requeue` was to put back, but that an operator had cancelled.
 
-    They are stored as cancelled, except for runs of scheduled jobs: such a run stays reserved,
-    so that it can be settled as cancelled together with the run that follows it.
+    They are stored as cancelled, except for those in `still_reserved`.
     """
+    still_reserved: Collection[Reservation] = ()
+    """The cancelled jobs that stay reserved, so that their end is written with something else.
+
+    Such as a run of a scheduled job, whose end is written together with the run that follows
+    it, and a job whose worker was registered by `Operations.register_hooks`.
+    """
+
+
+@final
+@frozen
+class HookedEnd:
+    """What `Store.end_with` did."""
+
+    kept: bool
+    """Whether the job has ended; False if the reservation was lost."""
+    error: Exception | None = None
+    """Why nothing is stored of what `work` wrote: what it raised, or how it broke its
+    contract."""
+
+
+@final
+@frozen
+class MarkedEnd:
+    """A job whose end waits for a process that has its worker; see `Operations.mark_end`."""
+
+    job: Job
+    settlement: Fail | Cancel
+    """The end, under the reservation of `HOOK_OWNER`."""
 
 
 @final
@@ -106,6 +135,8 @@ class Commands:
     """Names of queues that reserve nothing, on any node."""
     cancelled: Mapping[UUID, Cancelled] = field(factory=dict[UUID, Cancelled])
     """Running jobs that are to be cancelled, by job id."""
+    marked: frozenset[str] = frozenset()
+    """Names of workers that have jobs whose end is marked; see `Operations.mark_end`."""
 
 
 @final

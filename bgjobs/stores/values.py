@@ -7,8 +7,9 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
+from bgjobs._core.audit import AuditEntry
 from bgjobs._core.jobs import AnyJob, Job, Reservation, UnreadableJob
-from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.outcomes import Cancelled, cancelled_instead, failed, put_back
 from bgjobs._core.settlements import (
     Cancel,
     Drop,
@@ -18,13 +19,13 @@ from bgjobs._core.settlements import (
     Settlement,
     Succeed,
 )
-from bgjobs._core.text import is_utf8
+from bgjobs._core.text import LONGEST_ERROR, clean_text, is_utf8
 from bgjobs._core.timestamps import LONGEST_DELAY, as_instant
 from bgjobs.errors import DuplicateJobError, UnreadableJobError
 from bgjobs.stores.json_columns import in_utc, readable
 from bgjobs.stores.operations import Finding, LiveOwner
 from bgjobs.stores.pages import Cursor, Listing, Page
-from bgjobs.stores.types import Commands, NewJob
+from bgjobs.stores.types import Commands, MarkedEnd, NewJob
 
 J = TypeVar("J", bound=AnyJob)
 _VERBS = {
@@ -45,7 +46,8 @@ class Ends:
     """Settlements that took effect as requested."""
     cancelled: dict[Reservation, Cancelled] = field(factory=dict[Reservation, Cancelled])
     """See `Written.cancelled`."""
-
+    reserved: set[Reservation] = field(factory=set[Reservation])
+    """See `Written.still_reserved`."""
     unreported: list[Reservation] = field(factory=list[Reservation])
     """The reservations of reports that did not hold any longer."""
 
@@ -55,15 +57,8 @@ class Ends:
         return [*self.unreported, *lost(settlements, found)]
 
     def still_reserved(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return the jobs that were not put back because an operator has cancelled them.
-
-        They are runs of scheduled jobs, which only their owner ends.
-        """
-        return [
-            job
-            for job in jobs
-            if job.occurrence is not None and job.reservation in self.cancelled
-        ]
+        """Return the jobs that were not put back, and that only their owner ends."""
+        return [job for job in jobs if job.reservation in self.reserved]
 
 
 def bounded_age(age: timedelta) -> timedelta:
@@ -126,6 +121,16 @@ def listing(found: Iterable[J | UnreadableJob]) -> list[J]:
     if not unreadable:
         return jobs
     return Listing(jobs, unreadable, None if after is None else Cursor(after))
+
+
+def audit_page(found: Iterable[AuditEntry], page: Page) -> Listing[AuditEntry]:
+    """Return a page of entries, of which one may be that of the next page."""
+    entries = [*found]
+    kept = entries[: page.limit]
+    if len(entries) == len(kept):
+        return Listing(kept)
+    last = kept[-1].id if kept else page.after_id
+    return Listing(kept, after=None if last is None else Cursor(last))
 
 
 def cursor_of(page: Page) -> Cursor | None:
@@ -202,8 +207,10 @@ def as_planned(
     ]
 
 
-def commands_of(found: Iterable[tuple[UUID | None, str, str | None]]) -> Commands:
-    """Return the commands in the rows of the statement `commands`.
+def commands_of(
+    found: Iterable[tuple[UUID | None, str, str | None]], marked: Iterable[str | None]
+) -> Commands:
+    """Return the commands in the rows of the statements `commands` and `marked_names`.
 
     A row has the id of a job, the reason and the author; or no id, and the name of a queue.
     Pauses of queues whose name cannot be read are left out.
@@ -215,7 +222,30 @@ def commands_of(found: Iterable[tuple[UUID | None, str, str | None]]) -> Command
             cancelled[job_id] = Cancelled(readable(text), None if by is None else readable(by))
         elif is_utf8(text):
             paused.add(text)
-    return Commands(frozenset(paused), cancelled)
+    names = frozenset(name for name in marked if name is not None and is_utf8(name))
+    return Commands(frozenset(paused), cancelled, names)
+
+
+def marked_ends(
+    found: Iterable[tuple[Job | UnreadableJob, str, str, str | None]],
+) -> Listing[MarkedEnd]:
+    """Return the ends in rows of the statement `marked_ends`: job, state, reason, author."""
+    ends: list[MarkedEnd] = []
+    unreadable: list[UnreadableJob] = []
+    for job, state, reason, by in found:
+        if isinstance(job, UnreadableJob):
+            unreadable.append(job)
+        else:
+            ends.append(MarkedEnd(job, _marked(job, state, reason, by)))
+    return Listing(ends, unreadable)
+
+
+def _marked(job: Job, state: str, reason: str, by: str | None) -> Fail | Cancel:
+    text = clean_text(reason, LONGEST_ERROR)  # texts may not be UTF-8
+    if state == "failed":
+        return failed(job, text)
+    cancelled = Cancelled(text, None if by is None else readable(by))
+    return cancelled_instead(put_back(job), cancelled)
 
 
 def check_duplicates(wanted: Collection[NewJob], stored: Iterable[Job]) -> None:

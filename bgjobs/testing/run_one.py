@@ -32,8 +32,9 @@ from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Requeue, Settlement, Succeed
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.persistence.results import with_reader
+from bgjobs._runtime.persistence.work_errors import raised_by_work
 from bgjobs._runtime.queues.attempt import Attempt, Environment
-from bgjobs._runtime.queues.handler_errors import HandlerCrashedError, raised_by_work
+from bgjobs._runtime.queues.handler_errors import HandlerCrashedError
 from bgjobs.backoff import IMMEDIATE
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import Page

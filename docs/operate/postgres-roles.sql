@@ -51,14 +51,35 @@ grant select, insert, delete on bgjobs.jobs_succeeded to bgjobs_worker;
 grant select, insert, delete on bgjobs.jobs_failed to bgjobs_worker;
 grant select, insert, delete on bgjobs.jobs_cancelled to bgjobs_worker;
 grant update (interruptions) on bgjobs.jobs_succeeded to bgjobs_worker;
-grant update (interruptions) on bgjobs.jobs_failed to bgjobs_worker;
-grant update (interruptions) on bgjobs.jobs_cancelled to bgjobs_worker;
+-- For row locks, too. A job whose end was marked gets back the reservation that it had before.
+grant update (reserved_by) on bgjobs.jobs_failed to bgjobs_worker;
+grant update (reservations, reserved_at, reserved_by) on bgjobs.jobs_cancelled to bgjobs_worker;
 -- Operators' commands are read regularly, and deleted once they were carried out.
 grant select on bgjobs.paused_queues to bgjobs_worker;
 grant select, delete on bgjobs.cancellations to bgjobs_worker;
 grant update (asked_at) on bgjobs.cancellations to bgjobs_worker;
+-- For workers with a function for `on_failure`, and for processes that end jobs of such workers.
+grant select, insert on bgjobs.failure_hooks to bgjobs_worker;
+grant update (on_cancelled, registered_at) on bgjobs.failure_hooks to bgjobs_worker;
+grant select, insert, delete on bgjobs.marked_ends to bgjobs_worker;
+grant update (state, reason, author, reserved_by, tries, begun_at, marked_at)
+    on bgjobs.marked_ends to bgjobs_worker;
+-- What queues have done: each process that runs some writes it, and deletes what is old.
+grant select, insert, delete on bgjobs.activity to bgjobs_worker;
+grant update (
+        succeeded, failed, retried, cancelled, duration_0, duration_1, duration_2, duration_3,
+        duration_4, duration_5, duration_6, duration_7, duration_8, duration_9, duration_10,
+        duration_11, duration_12, duration_13, duration_14, duration_15, duration_16
+    )
+    on bgjobs.activity to bgjobs_worker;
+grant select, insert, delete on bgjobs.processes to bgjobs_worker;
+grant update (seen_at, loop_lag) on bgjobs.processes to bgjobs_worker;
 -- For workers with a rate limit.
 grant select, insert, delete on bgjobs.starts to bgjobs_worker;
+-- The application itself may call `Admin` and change its scheduled jobs. Old entries are deleted.
+grant select, delete on bgjobs.audit to bgjobs_worker;
+grant insert (id, at, author, action, subject) on bgjobs.audit to bgjobs_worker;
+grant update (changed) on bgjobs.audit to bgjobs_worker;
 -- A worker sets apart rows that it cannot read.
 grant select, insert on bgjobs.jobs_unreadable to bgjobs_worker;
 
@@ -70,14 +91,22 @@ grant select on bgjobs.jobs_succeeded to bgjobs_reader;
 grant select on bgjobs.jobs_failed to bgjobs_reader;
 grant select on bgjobs.jobs_cancelled to bgjobs_reader;
 grant select on bgjobs.jobs_unreadable to bgjobs_reader;
+grant select on bgjobs.audit to bgjobs_reader;
 -- For the queue of a job.
 grant select (id, name, node) on bgjobs.owners to bgjobs_reader;
 grant select (id, name, node) on bgjobs.past_owners to bgjobs_reader;
+-- What queues have done.
+grant select on bgjobs.activity to bgjobs_reader;
+grant select on bgjobs.processes to bgjobs_reader;
 
--- An operator calls Admin, and runs no job: it cannot reserve jobs or forge reservations.
+-- An operator calls Admin, and runs no job.
 grant usage on schema bgjobs to bgjobs_operator;
 grant select on bgjobs.migrations to bgjobs_operator;
 grant select on bgjobs.owners to bgjobs_operator;
+-- What an operator does is recorded; it cannot delete or change what others did.
+grant select on bgjobs.audit to bgjobs_operator;
+grant insert (id, at, author, action, subject) on bgjobs.audit to bgjobs_operator;
+grant update (changed) on bgjobs.audit to bgjobs_operator;
 -- Pruning also deletes the names of owners to which no job refers any longer.
 grant select, delete on bgjobs.past_owners to bgjobs_operator;
 grant select, delete on bgjobs.jobs to bgjobs_operator;
@@ -87,6 +116,13 @@ grant insert (
     )
     on bgjobs.jobs to bgjobs_operator;
 grant update (available_at, priority) on bgjobs.jobs to bgjobs_operator;
+-- A waiting job that is cancelled waits for its function for `on_failure`, if it has one. So an operator
+-- can also take running jobs from their owners.
+grant update (reservations, reserved_at, reserved_by) on bgjobs.jobs to bgjobs_operator;
+grant select on bgjobs.failure_hooks to bgjobs_operator;
+grant select, insert, delete on bgjobs.marked_ends to bgjobs_operator;
+grant update (state, reason, author, reserved_by, tries, begun_at, marked_at)
+    on bgjobs.marked_ends to bgjobs_operator;
 grant select, delete on bgjobs.jobs_succeeded to bgjobs_operator;
 grant update (interruptions) on bgjobs.jobs_succeeded to bgjobs_operator;
 grant select, insert, delete on bgjobs.jobs_failed to bgjobs_operator;
@@ -100,5 +136,7 @@ grant select, insert, delete on bgjobs.jobs_unreadable to bgjobs_operator;
 -- Jobs that had succeeded are put back as succeeded ones.
 grant insert on bgjobs.jobs_succeeded to bgjobs_operator;
 grant update (found_at) on bgjobs.jobs_unreadable to bgjobs_operator;
+grant select on bgjobs.activity to bgjobs_operator;
+grant select on bgjobs.processes to bgjobs_operator;
 
 commit;

@@ -78,6 +78,11 @@ def _spoil(database: sqlite3.Connection) -> None:
         (HOSTILE,),
     )
     database.execute(
+        "insert into bgjobs_audit (id, at, author, action, subject)"
+        " values (?, 1, 'author' || ?, 'action' || ?, 'subject' || ?)",
+        (owner, HOSTILE, BLINK, HOSTILE),
+    )
+    database.execute(
         "insert into bgjobs_jobs (id, name, priority, reservations, created_at, available_at,"
         " reserved_at, reserved_by, payload, errors, metadata) values"
         " ('01890000-0000-7000-8000-000000000002', 'worker' || ?, 0, 1, 1, 1, 1, ?, ?, ?, ?)",

@@ -93,6 +93,16 @@ _OWN = """
     insert into bgjobs_owners (id, name, node, opened_at, lease_expires_at)
     values (:id, :queue, :node, :opened, :expires)
 """
+_AUDIT = """
+    insert into bgjobs_audit (id, at, author, action, subject, changed)
+    values (:id, :at, :author, :action, :subject, :changed)
+"""
+_ACTIONS = (
+    ("Ada", "cancel_all", "send", 1_204),
+    ("Grace", "retry", f"{FAILED}, {FAILED_TOO}, {CANCELLED} and 2 more", None),
+    (None, "prune", "all", 0),
+)
+"""What operators did: author, action, subject and the number of changed jobs."""
 
 
 def _statements(now: datetime) -> Iterator[tuple[str, dict[str, object]]]:
@@ -116,6 +126,12 @@ def _statements(now: datetime) -> Iterator[tuple[str, dict[str, object]]]:
     yield "delete from bgjobs_jobs_failed", {}
     yield "delete from bgjobs_jobs_succeeded", {}
     yield "delete from bgjobs_jobs_cancelled", {}
+    yield "delete from bgjobs_activity", {}
+    yield "delete from bgjobs_audit", {}
+    for number, (author, action, subject, changed) in enumerate(_ACTIONS):
+        entry_id = f"019c2f0d-60ff-7666-8ddd-00000000000{number}"
+        entry = {"author": author, "action": action, "subject": subject, "changed": changed}
+        yield _AUDIT, {**entry, "id": entry_id, "at": at((9 - number) * _HOUR)}
     yield _PLAN, {"id": str(PLANNED), "at": at(-5.25 * _HOUR)}
     for job, name, due, owner in (
         (WAITING, "greet", at(_HOUR / 3), None),

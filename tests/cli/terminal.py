@@ -100,7 +100,7 @@ def terminal(
     process = subprocess.Popen(
         [sys.executable, "-S", "-c", _TAKE_TERMINAL, *command],
         cwd=cwd,
-        env={**_without_colours(), **settings},
+        env={**_without_settings(), **settings},
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -115,7 +115,6 @@ def terminal(
         os.close(master)
 
 
-def _without_colours() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")
-    }
+def _without_settings() -> dict[str, str]:
+    settings = ("NO_COLOR", "COLUMNS", "LINES")
+    return {name: value for name, value in os.environ.items() if name not in settings}

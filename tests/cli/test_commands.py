@@ -97,6 +97,7 @@ WIDTHS = (60, 80, 100)
 CALLS = [
     "status",
     "queues",
+    "audit",
     "queues pause mail",
     "queues resume mail",
     "owners",
@@ -134,8 +135,8 @@ CALLS = [
 ]
 
 
-NOT_DRAWN = {("run",)}
-"""Commands that only log."""
+NOT_DRAWN = {("run",), ("web",)}
+"""Commands that only log, or that serve."""
 
 
 NOT_KEPT = ("completion bash", "migrate sql", "jobs export")
@@ -147,6 +148,7 @@ VALUES = {
         "owner,queue,node,since,lease left,running,default,mail,worker-7.eu-west-1.compute."
         "internal,019c2f00-50ee-7777-8,019c2f00-50ee-7777-9,2 d ago,10 h"
     ),
+    "audit": "at,by,action,subject,changed,Ada,Grace,cancel_all,retry,prune,send,1,204,?,-",
     "queues": (
         "queue,state,owners,waiting,delayed,running,succeeded,failed,cancelled,default,mail,"
         "active"
@@ -157,8 +159,9 @@ VALUES = {
     ),
     "schedules list": "schedule,worker,state,next,recurs,cleaning,purge,in 5 h,every 6 hours",
     "watch --count 1": (
-        "queue,state,owners,waiting,delayed,running,succeeded/s,failed/s,running job,worker,"
-        "for,attempt,id,when,error,019c2f0f-3,019c2f0e-4"
+        "queue,state,owners,waiting,delayed,running,succeeded/s,failed/s,runs by worker,"
+        "last hour,failed,next run of,cleaning,in 5 h,failed job,when,error,running job,for,"
+        "progress,first due job has waited 20 min"
     ),
     "status": (
         "store,/srv/shop/shop.db,schema,version,jobs,schedules,queue,succeeded,failed,cancelled"
@@ -223,6 +226,7 @@ def shown(call: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
     screen = Screen()
     with monkeypatch.context() as patch:
         patch.setenv("COLUMNS", str(width))
+        patch.setenv("LINES", "50")
         patch.setattr(sys, "stdout", screen)
         patch.setattr(sys, "stderr", screen)
         run_command(["--utc", *call.split()])

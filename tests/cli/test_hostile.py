@@ -51,6 +51,7 @@ def showing(ids: Mapping[str, str]) -> Commands:
     failed, waiting, planned = ids["failed"], ids["waiting"], ids["planned"]
     return [
         (["owners"], ["owner", "node"]),
+        (["audit"], ["author", "action", "subject"]),
         (["status"], ["shop"]),
         (["queues"], []),
         (["doctor"], []),
@@ -89,6 +90,8 @@ def given() -> Commands:
         (["queues", "pause", text], ["given"]),
         (["schedules", "pause", text], ["schedule: expected text without NUL"]),
         (["schedules", "pause", HOSTILE], ["FORGED"]),
+        (["queues", "pause", "mail", "--by", text], ["by: expected text without NUL"]),
+        (["audit", "--author", text], ["author: expected text without NUL"]),
         (["completion", text], ["given"]),
         (["run", "--queue", text], ["given"]),
         (["run", "--log-level", text], ["given"]),
@@ -176,6 +179,7 @@ def test_json_is_escaped_and_keeps_its_values(hostile: Path, call: Call) -> None
         "status",
         "queues",
         "owners",
+        "audit",
         "doctor",
         "schedules list",
         "schedules next",

@@ -38,6 +38,13 @@ def test_a_job_with_a_taken_key_is_not_reported_as_enqueued(call: Call) -> None:
     assert (found["id"], found["is_new"], found["state"]) == (job, False, "waiting")
 
 
+def test_metadata_are_stored_with_the_job(call: Call) -> None:
+    pairs = ("--metadata", "tenant=7", "--metadata", "self=a=b")
+    job = call("jobs", "enqueue", "greet", "--args", '["Ada"]', *pairs, "--json").json
+
+    assert job["metadata"] == {"tenant": "7", "self": "a=b"}
+
+
 def test_a_time_is_given_with_its_zone(call: Call) -> None:
     job = call(
         *("jobs", "enqueue", "greet", "--args", '["Ada"]', "--at", "2090-01-01T01:00+01:00"),

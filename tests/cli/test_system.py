@@ -191,6 +191,20 @@ def test_watch_writes_a_line_for_each_snapshot(call: Call) -> None:
     assert "2 failed, 0 cancelled; 0.0 succeeded/s, 0.0 failed/s" in lines[1]
     [document] = map(json.loads, documents)
     assert document["jobs"]["failed"] == len(document["failed"]) == 2
+    assert [one["worker"] for one in document["last_hour"]] == ["greet", "send"]
+
+
+def test_watch_reads_the_first_due_job_and_the_next_scheduled_runs(call: Call) -> None:
+    [waited] = call("watch", "--count", "1").out.splitlines()
+    before = json.loads(call("watch", "--count", "1", "--json").out)
+    call("schedules", "pause", "cleaning")
+    call("jobs", "cancel", "--all", "--worker", "greet", "--yes")
+    after = json.loads(call("watch", "--count", "1", "--json").out)
+
+    assert "; first due job has waited " in waited
+    assert before["waiting_for"] > 0
+    assert [one["name"] for one in before["next_runs"]] == ["cleaning"]
+    assert (after["waiting_for"], after["next_runs"]) == (None, [])
 
 
 def test_watch_continues_while_the_store_is_unreachable(

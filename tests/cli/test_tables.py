@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -209,20 +208,15 @@ def test_beyond_the_count_limit_rates_come_from_the_newest_jobs() -> None:
     assert rate("succeeded", FIRST, now) is None
 
 
-def test_a_snapshot_is_a_line_a_picture_or_json() -> None:
+def test_a_snapshot_is_a_line_or_json() -> None:
     line = (
         "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed, "
         "7 cancelled; "
         "12.5 succeeded/s, 0.5 failed/s"
     )
-    drawn = plain(watch.snapshot_picture(FIRST, SECOND, UTC))
     shown = json.loads(json.dumps(watch.snapshot_json(FIRST, SECOND)))
 
     assert watch.snapshot_line(FIRST, SECOND, UTC) == line
-    assert "; ".join(drawn[:2]) == line
-    assert drawn[4].split() == ["mail", "active", "1", "5", "0", "1", "12.5", "0.5"]
-    assert drawn[7].split() == [str(ID), "send", "0.0", "s", "2"]
-    assert drawn[10].startswith(f"{ID}  send    0.0 s ago")
     assert shown["at"] == "2030-01-31T12:00:00Z"
     assert shown["queues"][0]["succeeded_per_second"] == 12.5
     assert [job["id"] for job in shown["running"] + shown["failed"]] == [str(ID), str(ID)]
@@ -340,23 +334,3 @@ def test_progress_is_json_with_its_fraction() -> None:
         "note": "note",
         "reported_at": "2030-01-31T11:55:00Z",
     }
-
-
-def test_the_bars_of_a_live_view_keep_its_columns_steady_at_80_columns() -> None:
-    """Whatever is done, all pictures have the same lines but for the bars themselves."""
-    pictures: set[str] = set()
-    for done in (0, 1, 37, 99, 100):
-        running = [
-            evolve(RUNNING, name="send_invoices", progress=at(done, 100)),
-            evolve(RUNNING, name="send"),
-        ]
-        shown = evolve(SECOND, running=running, ids={ID: "01890000"})
-        drawn = plain(watch.snapshot_picture(FIRST, shown, UTC), width=80)
-        assert f"[{'#' * (done // 10)}" in "".join(drawn)
-        pictures.add(re.sub(r"\[.{10}\] +\d+ %", "BAR", "\n".join(drawn)))
-    [picture] = pictures
-    assert (
-        "running job  worker         for    attempt            progress\n"
-        "01890000     send_invoices  0.0 s        2  BAR\n"
-        "01890000     send           0.0 s        2\n"
-    ) in picture

@@ -1,5 +1,6 @@
 """The pictures in docs/ are small, accessible, readable in dark mode, and up to date."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,6 +14,7 @@ from tests.docs.documents import BUILT, ROOT
 DOCS = ROOT / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = sorted(path for path in DOCS.rglob("*.svg") if BUILT not in path.parents)
+OF_THE_PAGE = sorted((DOCS / "operate" / "pictures").glob("*.png"))
 BENCHMARKS = "docs/operate/benchmarks"
 
 
@@ -25,6 +27,13 @@ def test_a_picture_is_small_and_has_a_text_and_colours_for_the_dark(path: Path) 
     assert picture.attrib["role"] == "img"
     assert picture.get("aria-label") or picture.findtext(f"{SVG}desc")
     assert "prefers-color-scheme: dark" in text
+
+
+def test_the_pictures_of_the_web_page_are_small_and_shown() -> None:
+    texts = [(ROOT / one).read_text("utf-8") for one in ("README.md", "docs/operate/web.md")]
+    shown = set(re.findall(r"pictures/[\w-]+\.png", "".join(texts)))
+    assert {f"pictures/{path.name}" for path in OF_THE_PAGE} == shown
+    assert [path.name for path in OF_THE_PAGE if path.stat().st_size > 200_000] == []
 
 
 def test_the_picture_of_a_lease_shows_the_defaults() -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import signal
+import socket
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,20 @@ def test_every_file_has_one_row_with_its_digest(digest: DigestProgram, folder: P
     assert (code, output.splitlines()[-1]) == (0, verdict(folder)), errors
     assert f"400 files under {folder}, 0 of them digested before" in output
     assert sorted(digest.rows()) == expected(folder)
+
+
+def test_the_web_page_is_served_meanwhile(on_sqlite: DigestProgram, folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with on_sqlite.started(folder, "--concurrency", "1", "--web", address) as process:
+        on_sqlite.wait_for_rows(KILLED_AFTER, process)
+        with urllib.request.urlopen(f"http://{address}/", timeout=DEADLINE) as answer:
+            page = answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=DEADLINE)
+    assert "<h1>Log in</h1>" in page
+    assert f"page   http://{address}/ (name: you, password: " in output
+    assert process.returncode == 130
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import bgjobs
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -27,6 +29,14 @@ def test_the_version_is_defined_once() -> None:
 
 def test_type_checkers_find_the_types() -> None:
     assert (resources.files("bgjobs") / "py.typed").is_file()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["templates/base.html", "templates/overview.html", "static/style.css", "static/page.js"],
+)
+def test_the_web_page_finds_its_files(name: str) -> None:
+    assert resources.files("bgjobs.web").joinpath(name).is_file()
 
 
 def test_all_entry_points_can_be_loaded() -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from bgjobs._core.audit import AuditEntry
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import EndState
 from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.pages import Page, unreadable_in
 from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import ENDS, listed
-from tests.fixtures.hostile_rows import UncheckedTables, put
+from tests.fixtures.hostile_rows import UncheckedSQLite, UncheckedTables, put, put_text
 from tests.fixtures.hostile_tables import (
     LEASE,
     LONG,
@@ -111,6 +112,46 @@ def test_paused_queues_with_hostile_names(
     assert operations.resume_queue(name)
     assert operations.pause_queue("q")
     assert operations.commands([]).paused == {"q"}
+    check_jobs_run(tables)
+
+
+@pytest.mark.parametrize("text", HOSTILE_NAMES)
+def test_entries_of_the_audit_that_no_version_writes(
+    tables: UncheckedTables, text: str
+) -> None:
+    """Those without a valid id or time are left out, long texts are cut."""
+    operations, good, odd = tables.store.operations, new_id(), new_id()
+    operations.begin_audit(good, "retry", "mail", author="ada")
+    at = tables.time(datetime.now(UTC))
+    texts = {"author": text, "action": text, "subject": text}
+    put(tables, "audit", id=odd, at=at, **texts, changed=-1)
+    for absurd in ABSURD[tables.kind][:3]:
+        put(tables, "audit", id=new_id(), at=absurd, **texts)
+    if isinstance(tables, UncheckedSQLite):
+        for bad_id in (
+            "",
+            "x",
+            "ffffffff",
+            str(new_id()).upper(),
+            f"{new_id()}0",
+            "\U0010ffff",
+        ):
+            put(tables, "audit", id=bad_id, at=at, **texts)
+        put_text(tables, "audit", "subject", id=new_id(), at=at, action="retry")
+    found = list[AuditEntry]()
+    page = Page(1)
+    while part := operations.list_audit(page):
+        found += part
+        page = Page(1, part.after or part[-1].id)
+    assert [one.id for one in found if one.action != "retry"] == [odd]
+    [entry] = [one for one in found if one.id == odd]
+    assert (entry.author, entry.action, entry.subject) == (text[:200], text[:100], text[:2_000])
+    assert entry.changed == -1
+    broken = ["\ufffd" in one.subject or "?" in one.subject for one in found]
+    assert broken.count(True) == (tables.kind == "sqlite") + ("?" in text)
+    assert [one.id for one in operations.list_audit(author="ada")] == [good]
+    assert operations.prune_audit(timedelta(days=-1), limit=100) > 2
+    assert operations.list_audit() == []
     check_jobs_run(tables)
 
 

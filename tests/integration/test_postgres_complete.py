@@ -10,7 +10,7 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail
-from bgjobs._runtime.queues.handler_errors import WorkUnavailableError
+from bgjobs._runtime.persistence.work_errors import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.errors import translated

@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.stores.port import ChangeSource
+from bgjobs.stores.change_source import ChangeSource
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.errors import as_store_error, retry_rolled_back
 from bgjobs.stores.postgres.source import with_defaults

@@ -109,6 +109,27 @@ def test_a_job_that_is_put_back_while_it_is_cancelled_ends(
     assert store.count().cancelled == 1
 
 
+def test_a_job_that_is_put_back_while_it_is_cancelled_may_be_marked(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    """It runs when ends of waiting jobs are marked, and waits when running ones are asked."""
+    store.operations.register_hooks({"mail": True})
+    [mail] = held(store)
+    other_worker = put_one(store, "other", now=datetime.now(UTC))
+    lock = f'select from "{schema_of(store)}".jobs where id = %s for update'
+    with psycopg.connect(postgres_dsn) as other:
+        other.execute(lock.encode(), [other_worker.id])
+        ids = [mail.id, other_worker.id]
+        cancelling = lambda: store.operations.cancel(ids, Cancelled("no"))  # noqa: E731 - the name says what it does
+        with beside(postgres_dsn, cancelling, other) as future:
+            assert not store.write(settle=[requeue(mail)]).lost
+            other.rollback()
+    found = future.result()
+    assert (found.ended, found.asked) == ([other_worker.id], [mail.id])
+    [marked] = store.operations.marked_ends(["mail"])
+    assert marked.job.id == mail.id
+
+
 def test_a_job_that_was_stored_again_is_cancelled_without_a_record(
     store: PostgresStore, postgres_dsn: str
 ) -> None:

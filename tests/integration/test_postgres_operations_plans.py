@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.ids import new_id
 from bgjobs.stores.decoder import TABLES
 from bgjobs.stores.postgres import PostgresStore
@@ -16,6 +17,8 @@ from tests.integration.postgres_plans import explained, explained_in_general
 ROWS = 40_000
 """How many rows of each kind there are."""
 MANY = 500
+MARKED = 20
+"""How many jobs have a marked end."""
 _JOBS = """
     insert into {s}.jobs (
         id, name, payload, priority, created_at, available_at, reservations, reserved_at,
@@ -37,6 +40,24 @@ _ENDED = """
         0, 0, 0, 1, now(), now(), '[]', {values}
     from generate_series(1, {rows}) as n
 """
+_HOOKS = """
+    insert into {s}.failure_hooks (name, on_cancelled, registered_at)
+    values ('w1', true, now()), ('w2', false, now()), ('rare', true, now());
+    with marked as (
+        update {s}.jobs set reserved_by = '{owner}'
+        where id in (
+            select id from {s}.jobs where reserved_by is not null and name = 'w1' limit {marked}
+        )
+        returning id
+    )
+    insert into {s}.marked_ends (job_id, state, reason, marked_at)
+    select id, 'failed', 'no', now() from marked
+"""
+_AUDIT = """
+    insert into {s}.audit (id, at, action, subject)
+    select gen_random_uuid(), now() - n * interval '1 second', 'retry', 'x'
+    from generate_series(1, {rows}) as n
+"""
 _AT = "now() - n * interval '1 second'"
 _ERROR = "case when n % 1000 = 0 then 'ValueError: rare' else 'TypeError: often ' || n end"
 
@@ -54,12 +75,14 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
         done = {"kind": "succeeded", "more": "succeeded_at", "values": _AT}
         more = "cancelled_at, cancel_reason"
         cancelled = {"kind": "cancelled", "more": more, "values": f"{_AT}, 'no'"}
-        tables = [f"{schema}.{table}" for table in TABLES]
+        tables = [f"{schema}.{table}" for table in (*TABLES, "audit")]
         execute(
             postgres_dsn,
             *(f"alter table {one} set (autovacuum_enabled = false)" for one in tables),
             _JOBS.format(s=schema, rows=ROWS),
             *(_ENDED.format(s=schema, rows=ROWS, **kind) for kind in (failed, done, cancelled)),
+            _AUDIT.format(s=schema, rows=ROWS),
+            _HOOKS.format(s=schema, owner=HOOK_OWNER, marked=MARKED),
             *(f"analyze {one}" for one in tables),
         )
         yield store
@@ -169,8 +192,8 @@ def test_a_page_of_a_search_reads_little_more_than_it_gives(
     assert _read(store, postgres_dsn, f"{name}{suffix}", {**PAGE, **values}) <= most
 
 
-CANCEL = ("cancel_waiting", "cancel_running")
-DELETE = ("delete_waiting", "delete_ended", "delete_unreadable")
+CANCEL = ("mark_waiting", "cancel_waiting", "cancel_running")
+DELETE = ("delete_waiting", "delete_marked", "delete_ended", "delete_unreadable")
 
 
 @pytest.mark.parametrize("names", [None, ["w1"], ["rare", "w2", "w3"], ["absent"]])
@@ -192,6 +215,7 @@ def test_counting_ends_at_its_limit(
         (CANCEL, "jobs", "reserved_by is not null"),
         (CANCEL, "jobs_failed", "true"),
         (DELETE, "jobs", "reserved_by is null"),
+        (DELETE, "jobs", f"reserved_by = '{HOOK_OWNER}'"),
         (DELETE, "jobs_failed", "true"),
         (DELETE, "jobs_cancelled", "true"),
         (("change",), "jobs", "reserved_by is null"),
@@ -206,6 +230,7 @@ def test_changes_of_many_jobs_look_each_up(
         "now": None,
         "reason": "no",
         "author": "ada",
+        "owner": HOOK_OWNER,
         "longest": 1000,
         "available_at": None,
         "delay": 1,
@@ -226,6 +251,17 @@ def test_pruning_a_worker_reads_its_own_jobs_alone(
             assert _read(store, postgres_dsn, f"prune_worker_{kind}", given) <= most
 
 
+@every_plan
+def test_entries_of_the_audit_are_listed_by_id_and_pruned_by_time(
+    store: PostgresStore, postgres_dsn: str, plan: Plan
+) -> None:
+    page = {"after": None, "author": None, "action": None, "limit": 20}
+    assert _read(store, postgres_dsn, "list_audit", page, plan) <= 40
+    for age, most in ((10**15, 0), (0, 4 * MANY)):
+        values = {"kept_for": age, "limit": MANY, "now": None}
+        assert _read(store, postgres_dsn, "prune_audit", values, plan) <= most
+
+
 def test_owners_are_forgotten_by_the_first_end_of_each_table(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
@@ -236,7 +272,8 @@ def test_commands_and_owners_read_only_the_jobs_of_their_owners(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
     assert _read(store, postgres_dsn, "commands", {"owners": [new_id()]}) <= 10
-    assert _read(store, postgres_dsn, "get_owners", {"now": None}) <= 10
+    owners = {"now": None, "hook_owner": HOOK_OWNER}
+    assert _read(store, postgres_dsn, "get_owners", owners) <= 10
     assert _read(store, postgres_dsn, "forget_cancellations", {}) <= 10
 
 
@@ -254,3 +291,53 @@ def test_ids_are_looked_up(store: PostgresStore, postgres_dsn: str) -> None:
     for first in (UUID(int=0), new_id()):
         values: dict[str, Any] = {"first": first, "last": UUID(int=2**128 - 1), "limit": 10}
         assert _read(store, postgres_dsn, "find_ids", values) <= 30
+
+
+@every_plan
+@pytest.mark.parametrize("names", [["w1"], ["w1", "w2", "absent"], ["absent"]])
+@pytest.mark.parametrize("after", [None, MIDDLE], ids=["first page", "a later page"])
+def test_marks_are_read_by_their_number(
+    store: PostgresStore, postgres_dsn: str, names: list[str], after: UUID | None, plan: Plan
+) -> None:
+    values = {"owner": HOOK_OWNER, "names": names, "after": after, "limit": 100}
+    most = 3 * MARKED + MANY  # other tests leave index entries of what they rolled back
+    assert _read(store, postgres_dsn, "marked_ends", values, plan) <= most
+    assert _read(store, postgres_dsn, "marked_names", values, plan) <= most
+
+
+@every_plan
+def test_a_mark_and_its_job_are_looked_up(
+    store: PostgresStore, postgres_dsn: str, plan: Plan
+) -> None:
+    [job_id, *_] = _ids(store, postgres_dsn, "jobs", f"reserved_by = '{HOOK_OWNER}'")
+    for one in (job_id, new_id()):
+        values = {"id": one, "patience": 0, "now": None}
+        assert _read(store, postgres_dsn, "begin_marked", values, plan) <= MARKED
+        assert _read(store, postgres_dsn, "unmark", values, plan) <= MARKED + 4
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_job_whose_end_is_marked_is_looked_up(
+    store: PostgresStore, postgres_dsn: str, state: str
+) -> None:
+    jobs, others = (
+        f'"{schema_of(store)}".jobs',
+        f"name = 'w1' and reserved_by <> '{HOOK_OWNER}'",
+    )
+    with psycopg.connect(postgres_dsn) as connection:
+        query = f"select id, reserved_by from {jobs} where {others} limit 1"
+        held = connection.execute(query.encode()).fetchall()
+    for job_id, owner in (*held, (new_id(), new_id())):
+        values: dict[str, Any] = {
+            "ids": [job_id],
+            "owners": [owner],
+            "numbers": [1],
+            **{one: [1] for one in ("attempts", "crashes", "interruptions")},
+            **{one: ["[]"] for one in ("errors", "history")},
+            "reasons": ["no"],
+            "authors": [None],
+            "state": state,
+            "owner": HOOK_OWNER,
+            "now": None,
+        }
+        assert _read(store, postgres_dsn, "mark_end", values) <= 10

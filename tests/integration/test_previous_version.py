@@ -5,12 +5,14 @@ The previous version has version 5 of the schema. Its notices are in test_postgr
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 import bgjobs
 from bgjobs._core.history import PastEnd, PastReservation
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs._core.jobs import AnyJob, Job
 from bgjobs._core.requests import JobRequest
@@ -18,6 +20,7 @@ from bgjobs._core.settlements import Succeed
 from bgjobs.stores.types import Cancelled, NewJob, Owner
 from bgjobs.testing.contract.steps import fail, listed, requeue
 from tests.fixtures.databases import Database
+from tests.fixtures.effects import Effects
 from tests.fixtures.hostile_rows import HostileRows
 from tests.fixtures.previous_version import WORKER, Older, Verb, older_process
 from tests.fixtures.stores import MIGRATIONS, migrated, of_version, opened, operator_of
@@ -271,6 +274,89 @@ def test_both_pause_the_same_queues(store: bgjobs.Store, older: Older) -> None:
     assert operations.commands([]).paused == {"mails"}
     assert operations.resume_queue("mails")
     assert older.run("resume_queue", name="mails") == []
+
+
+def _with_function(effects: Effects) -> Any:
+    """Return a worker of this version whose function notes how jobs have ended."""
+
+    @bgjobs.worker(name=WORKER)
+    async def mail() -> None:
+        effects.handled.append(WORKER)
+
+    mail.on_failure(cancelled=True)(effects.note)
+    return mail
+
+
+def _application(database: Database, mail: Any) -> bgjobs.Config:
+    queue = bgjobs.Queue("mails", workers=[mail], poll_interval=0.05)
+    return bgjobs.Config(store=database.store(), queues=[queue])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_cancelled_while_it_waits", [True, False])
+async def test_it_leaves_marked_jobs_alone(
+    database: Database,
+    store: bgjobs.Store,
+    older: Older,
+    effects: Effects,
+    is_cancelled_while_it_waits: bool,
+) -> None:
+    """It takes such a job for a running one whose owner is alive."""
+    operations, owner, before = operator_of(store), new_id(), new_id()
+    operations.register_hooks({WORKER: True})
+    older.open_owner(owner)
+    older.open_owner(before)
+    job_id = _stored(store)
+    if is_cancelled_while_it_waits:
+        assert operations.cancel([job_id], Cancelled("ours")).asked == [job_id]
+    else:
+        assert older.reserve(before) == {job_id}
+        held = _found(store, job_id)
+        assert isinstance(held, Job)
+        assert operations.mark_end(fail(held, "ours"))
+        assert not older.settle("requeue", before, job_id)
+    older.close_owner(before)
+    assert older.reserve(owner) == set()
+    assert older.abandoned() == set()
+    older.cancel(job_id, "theirs")
+    assert older.commands(HOOK_OWNER) == {job_id: "theirs"}
+    assert older.commands(owner) == {}
+    marked = _found(store, job_id)
+    assert (marked.state, marked.reserved_by) == ("running", HOOK_OWNER)
+    assert effects.calls == 0
+    async with bgjobs.run(_application(database, _with_function(effects))) as bg:
+        ended = await bg.wait_for(job_id)
+    expected = "cancelled" if is_cancelled_while_it_waits else "failed"
+    assert ended.state == expected
+    assert effects.noted() == [(str(job_id), expected)]
+    assert (effects.calls, effects.handled) == (1, [])
+    assert ended.reserved_by == (None if is_cancelled_while_it_waits else before)
+    assert not older.settle("requeue", before, job_id)
+
+
+@pytest.mark.anyio
+async def test_what_it_fails_calls_no_function(
+    database: Database, store: bgjobs.Store, older: Older, effects: Effects
+) -> None:
+    """It does not read which workers are registered, and marks no ends."""
+    operations, owner = operator_of(store), new_id()
+    operations.register_hooks({WORKER: True})
+    older.open_owner(owner)
+    failed, cancelled, waiting = _stored(store), _stored(store), _stored(store)
+    assert older.reserve(owner) == {failed, cancelled, waiting}
+    assert older.settle("requeue", owner, waiting)
+    assert older.settle("fail", owner, failed)
+    older.cancel(waiting, "no")
+    assert operations.cancel([cancelled], Cancelled("no")).asked == [cancelled]
+    assert older.settle("requeue", owner, cancelled)
+    ended = {failed, cancelled, waiting}
+    assert {job.id for job in listed(store, "failed")} == ended
+    assert operations.commands([]).marked == frozenset()
+    mail = _with_function(effects)
+    async with bgjobs.run(_application(database, mail)) as bg:
+        assert (await bg.wait_for(await bg.enqueue(mail.request()))).state == "succeeded"
+    assert {job.id for job in listed(store, "failed")} == ended
+    assert (effects.calls, effects.noted()) == (0, [])
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ async def test_a_lease_outlives_connections_without_an_answer(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str
 ) -> None:
     recorder = Recorder()
-    ended = anyio.Event()
+    begun, ended = anyio.Event(), anyio.Event()
 
     def beats_that_failed() -> int:
         return sum(one.verb == "heartbeat" for one in recorder.of(StoreFailed))
@@ -138,6 +138,7 @@ async def test_a_lease_outlives_connections_without_an_answer(
 
     @bgjobs.worker
     async def work() -> None:
+        begun.set()
         await ended.wait()
 
     config = bgjobs.Config(
@@ -150,8 +151,7 @@ async def test_a_lease_outlives_connections_without_an_answer(
     with anyio.fail_after(PATIENCE):
         async with bgjobs.run(config) as bg:
             await bg.enqueue(work.request())
-            while not listed(store, "running"):
-                await anyio.sleep(0.01)
+            await begun.wait()  # the answer of the reservation has arrived
             for silence in range(3):
                 proxy.discard(new=False)
                 while beats_that_failed() <= silence:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bgjobs._core.jobs import SucceededJob
-from bgjobs._runtime.queues.handler_errors import WorkUnavailableError
+from bgjobs._runtime.persistence.work_errors import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, enqueued, hold, put_one

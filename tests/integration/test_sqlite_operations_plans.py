@@ -11,10 +11,11 @@ from uuid import UUID
 
 import pytest
 
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.ids import new_ids
 from bgjobs._core.timestamps import to_microseconds
-from bgjobs.stores.filters import EXAMINED, JobFilter
-from bgjobs.stores.pages import Page
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import EXAMINED, Page
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, SECOND
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -35,6 +36,8 @@ INDEX_FAILURES = ("unindex_failures", "forget_failures", "index_failures", "mark
 ALL_ENDED = f"{SHARED}, attempts, crashes, interruptions, errors, reserved_by, reserved_at"
 OWNER = IDS[0]
 """The owner of a tenth of the first 5,000 ended jobs."""
+MARKED = RUNNING[1:80:4]
+"""The jobs whose end is marked, all of one worker."""
 
 
 @pytest.fixture(scope="module", params=["analyzed", "not analyzed"])
@@ -85,6 +88,17 @@ def _fill(store: SQLiteStore, raw: sqlite3.Connection) -> None:
         "insert into bgjobs_past_owners (id, name, node, opened_at, closed_at)"
         " values (?, 'images', '', 0, 0)",
         [OWNER],
+    )
+    hooks = [("w1", True), ("w2", False), ("rare", True)]
+    raw.executemany("insert into bgjobs_failure_hooks values (?, ?, 0)", hooks)
+    raw.executemany(
+        "insert into bgjobs_marked_ends (job_id, state, reason, marked_at)"
+        " values (?, 'failed', 'no', 0)",
+        [[one] for one in MARKED],
+    )
+    raw.executemany(
+        "update bgjobs_jobs set reserved_by = ? where id = ?",
+        [(str(HOOK_OWNER), one) for one in MARKED],
     )
     for name in INDEX_FAILURES:
         raw.execute(store._executor.sql[name][0])
@@ -237,20 +251,25 @@ RETRY = (
     *("forget_old_cancellations", "retry"),
     *("delete_retried_failed", "delete_retried_cancelled"),
 )
-CANCEL = ("cancel_running", "record_cancelled", "cancel_waiting")
+CANCEL = (
+    *("mark_waiting", "hold_waiting", "cancel_running"),
+    *("record_cancelled", "cancel_waiting"),
+)
 DELETE = (
-    *("delete_waiting", "delete_succeeded", "delete_failed", "delete_cancelled"),
-    *("delete_unreadable", "delete_cancellations"),
+    *("delete_waiting", "delete_marked"),
+    *("delete_succeeded", "delete_failed", "delete_cancelled"),
+    *("delete_unreadable", "delete_cancellations", "delete_marks"),
 )
 PRUNE = tuple(f"prune_worker_{state}" for state in ENDS)
 STARTS = ("forget_starts", "record_starts")
 
 
-@pytest.mark.parametrize("names", [None, '["w1"]', '["rare", "w2", "w3"]', '["absent"]'])
-def test_counting_ends_at_its_limit(raw: Filled, names: str | None) -> None:
-    values = {"names": names, "at_most": 100, "now": to_microseconds(NOW + SECOND)}
-    cost, _ = _cost(raw, "count", values)
-    looked_at = ROWS if names in ('["absent"]', '["rare", "w2", "w3"]') else 400
+@pytest.mark.parametrize("names", [None, ["w1"], ["rare", "w2", "w3"], ["absent"]])
+def test_counting_ends_at_its_limit(raw: Filled, names: list[str] | None) -> None:
+    store, reader = raw[0], raw[0]._executor.connections.reader.raw
+    cost, waiting = _counted(reader, lambda: store.count(names, at_most=100).waiting)
+    looked_at = ROWS if names in (["absent"], ["rare", "w2", "w3"]) else 400
+    assert waiting <= 100
     # Few jobs are reserved at a time, so they have no index by worker.
     assert cost <= 5000 + 20 * 500 + 25 * looked_at
 
@@ -276,6 +295,7 @@ def test_changing_many_looks_each_up(raw: Filled, names: Sequence[str], ids: lis
         "now": to_microseconds(NOW),
         "reason": "no",
         "by": None,
+        "owner": str(HOOK_OWNER),
         "longest": 1000,
         "available_at": 1,
         "priority": 1,
@@ -309,7 +329,7 @@ def test_what_becomes_of_failed_jobs_is_indexed_alone(raw: Filled) -> None:
 def test_orders_and_owners_read_what_their_owners_hold(raw: Filled) -> None:
     cost, _ = _cost(raw, "commands", {"owners": json.dumps(IDS[:1])})
     assert cost <= 500
-    assert _cost(raw, "get_owners", {"now": 0})[0] <= 500
+    assert _cost(raw, "get_owners", {"now": 0, "hook_owner": str(HOOK_OWNER)})[0] <= 500
     assert _cost(raw, "forget_cancellations", {})[0] <= 500
 
 
@@ -345,3 +365,36 @@ def test_ids_are_looked_up(raw: Filled) -> None:
         cost, found = _cost(raw, "find_ids", values)
         assert found == 10
         assert cost <= 2000
+
+
+@pytest.mark.parametrize("names", ['["w1"]', '["absent", "w1", "w2"]', '["absent"]'])
+@pytest.mark.parametrize("behind", [0, 10])
+def test_marks_cost_as_much_as_they_are_many(raw: Filled, names: str, behind: int) -> None:
+    after = MARKED[behind - 1] if behind else None
+    values = {"owner": str(HOOK_OWNER), "names": names, "after": after, "limit": 100}
+    cost, found = _cost(raw, "marked_ends", values)
+    assert found == (len(MARKED) - behind if "w1" in names else 0)
+    assert cost <= 2000 + 100 * len(MARKED)
+    cost, found = _cost(raw, "marked_names", values)
+    assert found == 1
+    assert cost <= 2000 + 100 * len(MARKED)
+
+
+MARK = ("mark_end", "hold_marked")
+UNMARK = ("restore_failed_owner", "restore_cancelled_owner", "unmark")
+
+
+def test_a_mark_and_its_job_are_looked_up(raw: Filled) -> None:
+    _, connection = raw
+    holder = "select reserved_by from bgjobs_jobs where id = ?"
+    for one in (RUNNING[5000], RUNNING[5001], MARKED[0], WAITING[1], ENDED[1]):
+        [[owner]] = connection.execute(holder, [one]).fetchall() or [[OWNER]]
+        values = {
+            "settled": json.dumps([[one, owner, 1, 0, 0, 0, "[]", None]]),
+            "id": one,
+            "owner": str(HOOK_OWNER),
+            **dict.fromkeys(("state", "reason", "author"), "cancelled"),
+            **dict.fromkeys(("now", "patience"), 0),
+        }
+        for names in (MARK, ["begin_marked"], UNMARK):
+            assert _cost(raw, names, values)[0] <= 1000

@@ -8,16 +8,21 @@ from typing import Any
 EXCEPTIONS: dict[str, str] = {
     "the library creates it, and callers only read it": """
         Job SucceededJob FailedJob CancelledJob UnreadableJob Listing Cursor AttemptError
-        Reservation Occurrence Cancellation Imported Counts Finding LiveOwner Migration
+        Health Reservation Occurrence Cancellation Imported Counts Finding LiveOwner Migration
         Schema ScheduleState UnhandledJobs Preview PreviewLine Drained Ended ScheduleProblem
-        TimelineEntry PastReservation PastEnd Progress JobContext *Error""",
+        Activity RunningProcess TimelineEntry PastReservation PastEnd AuditEntry Progress
+        JobContext *Error""",
     "another function creates it, and checks the arguments": """
         BgJobs Client Admin EventStream QueueControl ScheduleControl ScheduledJobControl
         Worker VirtualRun Custom Calendar Interval AnyOf ScheduleBuilder""",
     "only the runtime calls it": """
-        QueueControl.* *Store.[!e]* *.delay delay_of as_backoff log_listener operations_of
-        VirtualEventLoop.* serve(task_status=*)""",
+        QueueControl.* *Store.[!e]* *Store.end_with *.delay delay_of as_backoff log_listener
+        operations_of VirtualEventLoop.* serve(task_status=*)""",
     "only stores call it": "JobFilter.selects JobFilter.has_metadata",
+    "the function `app` creates it, and checks the arguments": "WebApp",
+    "only the login calls it": "BasicAuth.find",
+    "any text is a password": """
+        hash_password(password=a_text_with_NUL) hash_password(password=a_lone_surrogate)""",
     "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff Clock Clock.*",
     "it takes those of a handler: see tests/unit/core/payloads/test_values.py": "Worker.*",
     "an error would retry the job instead of discarding it": "Discard",
@@ -35,10 +40,12 @@ EXCEPTIONS: dict[str, str] = {
     "libpq takes the connection from its environment": """
         PostgresStore(conninfo_or_pool=an_empty_text)
         PostgresStore(listen_dsn=an_empty_text)""",
+    "no entry has this author or action, so none is found": """
+        Admin.audit(author=an_empty_text) Admin.audit(action=an_empty_text)""",
     "no job has this name, so none is found": """
         BgJobs.*(name=an_empty_text) Admin.*(name=an_empty_text)
         JobFilter(name=an_empty_text) JobFilter(queue=an_empty_text)
-        *.count(names=a_list_of_an_empty_text)""",
+        *.count(names=a_list_of_an_empty_text) *.activity(names=a_list_of_an_empty_text)""",
     "a search uses only the words of a text": "JobFilter(search=a_text_with_NUL)",
     "the page after an empty page is the page itself": "Page.behind(found=an_empty_text)",
     "an empty line is skipped": "Admin.import_failed(lines=a_list_of_an_empty_text)",

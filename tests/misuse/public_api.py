@@ -17,6 +17,7 @@ MODULES = (
     "bgjobs._core.timeline",
     "bgjobs.testing",
     "bgjobs.telemetry",
+    "bgjobs.web",
 )
 """The modules that documents import from."""
 READ = ("bgjobs.errors", "bgjobs.events")

@@ -25,13 +25,15 @@ import psycopg
 from attrs import frozen
 
 import bgjobs
-from bgjobs import schedules
+from bgjobs import schedules, web
+from bgjobs._core.activity import LENGTH, activity_of
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job, StoredJob
 from bgjobs._runtime.admin.by_filter import Waiting
 from bgjobs.events import JobSucceeded
 from bgjobs.telemetry import Telemetry
 from bgjobs.testing import Recorder, VirtualClock
+from bgjobs.web.auth.passwords import PasswordHash
 from tests.misuse.public_api import Callee
 
 LARGEST = 10**6
@@ -228,6 +230,8 @@ def _closed() -> sqlite3.Connection:
     return connection
 
 
+CONFIG = bgjobs.Config(store=bgjobs.SQLiteStore(":memory:"), enqueue_only=[greet])
+PASSWORD_HASH = PasswordHash(14, 8, 1, salt=bytes(16), digest=bytes(32)).text()
 RIGHT: dict[Any, Any] = {
     bool: True,
     int: 5,
@@ -242,7 +246,8 @@ RIGHT: dict[Any, Any] = {
     type: JobSucceeded,
     Job: JOB,
     StoredJob: JOB,
-    bgjobs.Config: bgjobs.Config(store=bgjobs.SQLiteStore(":memory:"), enqueue_only=[greet]),
+    bgjobs.Activity: activity_of("greet", NOW, [1] * LENGTH),
+    bgjobs.Config: CONFIG,
     bgjobs.JobContext: bgjobs.JobContext(JOB),
     bgjobs.JobFilter: bgjobs.JobFilter("failed"),
     bgjobs.JobFilter[Waiting]: bgjobs.JobFilter("waiting"),
@@ -266,6 +271,8 @@ RIGHT: dict[Any, Any] = {
     Recorder: Recorder(),
     Telemetry: Telemetry(),
     VirtualClock: VirtualClock(),
+    web.WebApp: web.app(CONFIG, auth=plain),
+    Mapping[str, str]: {"ada": PASSWORD_HASH},
 }
 
 

@@ -36,12 +36,13 @@ ALLOWED = {
         "bgjobs/_core/payloads/signature.py",
         "compile",
     ),  # of an annotation, to check its syntax
-    ("bgjobs/stores/sqlite/writes.py", "set_authorizer"),  # which only denies more
+    ("bgjobs/stores/sqlite/with_work.py", "set_authorizer"),  # which only denies more
 }
 """Calls that are allowed, since they use no data from outside."""
 ALLOWED_IMPORTS = {
     ("bgjobs/stores/sqlite/listener.py", "ctypes"),  # four system calls, by constant names
     ("bgjobs/stores/sqlite/connection.py", "ctypes"),  # to keep one open on Python 3.11
+    ("bgjobs/web/links.py", "urllib"),  # to write addresses as text
 }
 
 
@@ -163,6 +164,7 @@ _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _TABLES = {
     *("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"),
     *("cancellations", "paused_queues", "starts", "failures", "failure_words"),
+    *("failure_hooks", "marked_ends", "activity", "processes", "audit"),
     *("jobs_cancelled", "jobs_unreadable", "past_owners"),
 }
 _INDEXES = {
@@ -172,6 +174,7 @@ _INDEXES = {
         "jobs_failed_by_name",
         "starts_by_name",
         "failures_by_job",
+        "audit_at",
         "failures_to_index",
         "jobs_prompt",
         "jobs_delayed",
@@ -185,9 +188,9 @@ _INDEXES = {
 _TRIGGERS = {"failed_job_added", "failed_job_deleted"}
 _KINDS = (
     *("job", "succeeded", "failed", "cancelled", "unreadable"),
-    *("enqueued", "settled", "kept"),
+    *("enqueued", "settled", "kept", "measured"),
 )
-_WHATS = ("columns", "cut", "limits", "names", "set", "values", "held")
+_WHATS = ("columns", "cut", "limits", "names", "set", "values", "held", "sums")
 _LISTS = {f"{kind}_{what}" for kind in _KINDS for what in _WHATS}
 """The placeholders of the columns of bgjobs/stores/columns.py."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Generator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -11,11 +11,14 @@ from attrs import evolve
 from psycopg import sql
 
 import bgjobs
+from bgjobs._core.activity import HOUR, LENGTH, MinuteTotals
 from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import CancelledJob
 from bgjobs.errors import StoreError
+from bgjobs.stores.hooked import do_nothing
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import Dialect
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import Cancelled, NewJob
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_roles import (
     FILE,
@@ -23,6 +26,7 @@ from tests.fixtures.postgres_roles import (
     Cluster,
     asked,
     clustered,
+    record,
     set_one_apart,
     work,
 )
@@ -43,6 +47,7 @@ def empty(cluster: Cluster) -> None:
     tables = (
         *("jobs", "owners", "past_owners", "jobs_succeeded", "jobs_failed", "jobs_cancelled"),
         *("cancellations", "paused_queues", "starts", "jobs_unreadable"),
+        *("failure_hooks", "marked_ends", "activity", "processes", "audit"),
     )
     cluster.execute(*(f"truncate {cluster.schema}.{one}" for one in tables))
 
@@ -123,6 +128,11 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "select payload from bgjobs.jobs_cancelled",
         "select from bgjobs.past_owners",
         "select from bgjobs.jobs_unreadable",
+        "select from bgjobs.failure_hooks",
+        "select from bgjobs.marked_ends",
+        "select from bgjobs.activity",
+        "select from bgjobs.processes",
+        "select from bgjobs.audit",
     ),
     "worker": (
         *(
@@ -144,9 +154,17 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.jobs_unreadable set reason = ''",
         "delete from bgjobs.paused_queues",
         "update bgjobs.starts set name = ''",
+        "update bgjobs.failure_hooks set name = ''",
+        "delete from bgjobs.failure_hooks",
+        "update bgjobs.marked_ends set job_id = gen_random_uuid()",
+        "update bgjobs.activity set name = ''",
+        "update bgjobs.processes set node = ''",
         "update bgjobs.jobs_succeeded set payload = ''",
+        "update bgjobs.jobs_succeeded set reserved_by = null, reserved_at = null",
         "update bgjobs.jobs_failed set error = ''",
         "update bgjobs.jobs_cancelled set cancel_reason = ''",
+        "update bgjobs.audit set author = 'eve'",
+        "insert into bgjobs.audit (id, changed) values (gen_random_uuid(), 1)",
         "insert into bgjobs.migrations values (99, 'x', now())",
     ),
     "reader": (
@@ -158,11 +176,23 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "delete from bgjobs.past_owners",
         "select from bgjobs.jobs for update",
         "select from bgjobs.cancellations",
+        "select from bgjobs.failure_hooks",
+        "select from bgjobs.marked_ends",
+        "delete from bgjobs.activity",
+        "delete from bgjobs.processes",
+        "insert into bgjobs.audit (id) values (gen_random_uuid())",
+        "update bgjobs.audit set changed = 0",
+        "delete from bgjobs.audit",
     ),
     "operator": (
         "update bgjobs.jobs set payload = ''",
-        "update bgjobs.jobs set reserved_by = null, reserved_at = null",
+        "update bgjobs.jobs set attempts = 0",
         "insert into bgjobs.jobs (id, reserved_by) values (gen_random_uuid(), null)",
+        "insert into bgjobs.failure_hooks values ('work', true, now())",
+        "update bgjobs.failure_hooks set on_cancelled = false",
+        "delete from bgjobs.activity",
+        "update bgjobs.processes set node = ''",
+        "update bgjobs.marked_ends set job_id = gen_random_uuid()",
         "update bgjobs.jobs_failed set error = ''",
         "update bgjobs.jobs_cancelled set cancel_reason = ''",
         "insert into bgjobs.past_owners values (gen_random_uuid(), 'q', 'n', now(), now())",
@@ -175,6 +205,10 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.owners set lease_expires_at = now()",
         "delete from bgjobs.owners",
         "select from bgjobs.starts",
+        "delete from bgjobs.audit",
+        *(f"update bgjobs.audit set {one} = {one}" for one in ("id", "at", "author", "action")),
+        "update bgjobs.audit set subject = ''",
+        "insert into bgjobs.audit (id, changed) values (gen_random_uuid(), 1)",
     ),
 }
 _DDL = (
@@ -211,6 +245,57 @@ def test_the_owner_of_the_tables_repairs_what_an_operator_puts_back(cluster: Clu
         with psycopg.connect(cluster.dsn_of("migrator")) as owner:
             owner.execute(sql.SQL(cluster.named(f"{repair}null")))
         assert store.operations.put_back([apart]) == [apart]
+
+
+def test_an_operator_cancels_a_job_whose_function_a_worker_calls(cluster: Cluster) -> None:
+    with cluster.using("worker") as worker:
+        worker.operations.register_hooks({"work": True})
+        [waiting] = worker.write([NewJob(new_id(), asked())]).jobs
+        with cluster.using("operator") as operator:
+            found = operator.operations.cancel([waiting.id], Cancelled("no", "ada"))
+        assert found.asked == [waiting.id]
+        [marked] = worker.operations.marked_ends(["work"])
+        assert worker.end_with(marked.settlement, do_nothing).kept
+        assert isinstance(worker.find(waiting.id), CancelledJob)
+
+
+def test_a_worker_forges_and_deletes_what_queues_have_done(cluster: Cluster) -> None:
+    minute = MinuteTotals(datetime.now(UTC), "work", new_id(), [1] * LENGTH)
+    with cluster.using("worker") as store:
+        store.operations.record_activity([minute])
+        with psycopg.connect(cluster.dsn_of("worker"), autocommit=True) as connection:
+            connection.execute(f"update {cluster.schema}.activity set succeeded = 9".encode())
+            assert [one.succeeded for one in store.operations.activity(HOUR, HOUR)] == [9]
+            connection.execute(f"delete from {cluster.schema}.activity".encode())
+        assert not store.operations.activity(HOUR, HOUR)
+
+
+def _does(cluster: Cluster, role: str, statement: str) -> None:
+    with psycopg.connect(cluster.dsn_of(role)) as connection:
+        connection.execute(sql.SQL(cluster.named(statement)))
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_a_worker_and_an_operator_forge_entries_of_the_audit(
+    role: str, cluster: Cluster
+) -> None:
+    forged = "gen_random_uuid(), now(), 'grace', 'delete', 'all'"
+    insert = "insert into bgjobs.audit (id, at, author, action, subject)"
+    with cluster.using("operator") as operator:
+        entry_id = record(operator)
+        _does(cluster, role, f"{insert} values ({forged})")
+        _does(cluster, role, "update bgjobs.audit set changed = 99")
+        listed = operator.operations.list_audit()
+    found = {one.id: (one.author, one.changed) for one in listed}
+    assert found.pop(entry_id) == ("ada", 99)
+    assert list(found.values()) == [("grace", 99)]
+
+
+def test_a_worker_deletes_entries_of_the_audit(cluster: Cluster) -> None:
+    with cluster.using("operator") as operator:
+        record(operator)
+        _does(cluster, "worker", "delete from bgjobs.audit")
+        assert operator.operations.list_audit() == []
 
 
 @bgjobs.worker

@@ -1,10 +1,8 @@
 """What each role can do to the others; the documents name it, and nothing prevents it."""
 
-import sqlite3
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,13 +12,12 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import CancelledJob, FailedJob, Job, SucceededJob
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.requests import JobOptions, JobRequest
-from bgjobs._core.settlements import Succeed
-from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs._core.settlements import Cancel, Succeed
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import Cancelled, NewJob, Owner
-from bgjobs.testing.contract.steps import enqueued, fail, listed
+from bgjobs.testing.contract.steps import fail, listed
 from tests.fixtures.postgres_roles import Cluster, clustered
-from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.fixtures.stores import opened
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are created once
@@ -311,6 +308,47 @@ def test_a_worker_and_an_operator_delete_the_names_of_closed_owners(
     assert store.find_owners([owner.id]) == []
 
 
+def test_a_worker_registers_a_function_that_no_process_has(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    [waiting] = store.write([job()]).jobs
+    does(cluster, "worker", "insert into bgjobs.failure_hooks values ('work', true, now())")
+    with cluster.using("operator") as operator:
+        cancelled = Cancelled("no")
+        assert operator.operations.cancel([waiting.id], cancelled).ended == []
+        assert [one.id for one in listed(store, "running")] == [waiting.id]
+        assert operator.operations.delete([waiting.id]) == [waiting.id]
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_a_worker_and_an_operator_change_and_delete_marked_ends(
+    role: str, cluster: Cluster, store: PostgresStore
+) -> None:
+    store.operations.register_hooks({"work": True})
+    _, held = running(store)
+    assert store.operations.mark_end(fail(held))
+    forged = "state = 'cancelled', reason = 'forged', author = 'ada'"
+    does(cluster, role, f"update bgjobs.marked_ends set {forged}")
+    [marked] = store.operations.marked_ends(["work"])
+    assert isinstance(marked.settlement, Cancel)
+    assert (marked.settlement.reason, marked.settlement.by) == ("forged", "ada")
+    does(cluster, role, "delete from bgjobs.marked_ends")
+    assert list(store.operations.marked_ends(["work"])) == []
+    assert store.abandoned(now=datetime.now(UTC) + 365 * DAY) == []
+    with cluster.using("operator") as operator:
+        assert operator.operations.delete([held.id]) == [held.id]
+
+
+def test_an_operator_takes_running_jobs_from_their_owners(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    owner, held = running(store)
+    taken = "reserved_by = null, reserved_at = null, reservations = reservations + 1"
+    does(cluster, "operator", f"update bgjobs.jobs set {taken}")
+    assert store.write(settle=[Succeed(held.reservation)]).lost == [held.reservation]
+    assert [one.id for one in store.reserve(owner.id, ["work"], 1)] == [held.id]
+
+
 def test_an_operator_deletes_a_running_job(cluster: Cluster, store: PostgresStore) -> None:
     _, held = running(store)
     does(cluster, "operator", "delete from bgjobs.jobs")
@@ -350,20 +388,3 @@ def test_a_migrator_owns_all_tables(cluster: Cluster, store: PostgresStore) -> N
     with acting(cluster, "migrator") as migrator:
         do(migrator, cluster, "drop table bgjobs.jobs")
         migrator.rollback()
-
-
-def test_a_process_that_may_write_a_sqlite_file_may_do_all_of_this(sqlite_path: Path) -> None:
-    with fresh_sqlite_store(sqlite_path) as store:
-        store.write([job()])
-        stranger = sqlite3.connect(sqlite_path)
-        try:
-            with stranger:
-                stranger.execute("update bgjobs_jobs set payload = '[]'")
-            [waiting] = enqueued(store)
-            assert waiting.payload == "[]"
-            with stranger:
-                stranger.execute("drop table bgjobs_jobs")
-            with pytest.raises(StoreError):
-                store.write([job()])
-        finally:
-            stranger.close()

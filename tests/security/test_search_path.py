@@ -17,7 +17,10 @@ from tests.fixtures.postgres_roles import operate, produce, read, work
 
 pytestmark = pytest.mark.xdist_group("search path")  # the schema is created once
 
-ARRAYS = ("text[]", "uuid[]", "integer[]", "smallint[]", "bigint[]", "timestamptz[]")
+ARRAYS = (
+    *("text[]", "uuid[]", "integer[]", "smallint[]", "bigint[]", "timestamptz[]"),
+    "boolean[]",
+)
 NUMBERS = ("smallint", "integer", "bigint")
 FUNCTIONS = (
     *(f"unnest({array})" for array in ARRAYS),
@@ -64,7 +67,8 @@ SIDES = (
 OPERATORS = ("=", "<>", "<", ">", "<=", ">=", "*", "+", "-", "/")
 TABLES = (
     *("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"),
-    *("cancellations", "paused_queues", "starts"),
+    *("cancellations", "paused_queues", "starts", "failure_hooks", "marked_ends"),
+    *("activity", "processes", "audit"),
 )
 BODY = "language plpgsql as 'begin raise exception ''hijacked''; end'"
 

@@ -267,3 +267,22 @@ def test_an_unknown_synchronous_is_refused(setting: Any, tmp_path: Path) -> None
 def test_a_path_with_nul_is_refused(tmp_path: Path) -> None:
     with pytest.raises((ValueError, StoreError), match="null"):
         SQLiteStore(f"{tmp_path}/a\0b").open()
+
+
+def test_a_process_that_may_write_the_file_may_change_and_delete_everything(
+    tmp_path: Path,
+) -> None:
+    store = use(tmp_path / "jobs.db")
+    stranger = sqlite3.connect(tmp_path / "jobs.db")
+    try:
+        with stranger:
+            stranger.execute("update bgjobs_jobs set payload = '[]'")
+        [waiting] = enqueued(store)
+        assert waiting.payload == "[]"
+        with stranger:
+            stranger.execute("drop table bgjobs_jobs")
+        with pytest.raises(StoreError):
+            put_one(store)
+    finally:
+        stranger.close()
+        store.close()

@@ -10,12 +10,15 @@ from typing import Any, get_args
 from uuid import UUID
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import Job, LiveState, UnreadableJob
-from bgjobs._core.settlements import Settlement
+from bgjobs._core.jobs import CancelledJob, Job, LiveState, UnreadableJob
+from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.settlements import Cancel, Settlement
+from bgjobs.stores.hooked import do_nothing
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.testing.contract.steps import (
     NOW,
     OCCURRENCE,
+    SECOND,
     cancel,
     enqueued,
     fail,
@@ -233,6 +236,36 @@ def check_a_closed_owner_is_known_while_it_holds_a_job(
     run_sql(connect, "delete from {}owners")
     store.prune("succeeded", timedelta(0), limit=9, now=NOW)
     assert [one.id for one in store.find_owners([owner])] == [owner]
+
+
+def check_a_mark_of_a_job_that_was_set_apart_is_left_over(
+    store: OperatedStore, connect: Connect
+) -> None:
+    """It is passed over until the job is marked again, and is then replaced."""
+    operations = store.operations
+    operations.register_hooks({"mail": True}, now=NOW)
+    for is_waiting in (True, False):
+        held = hold(store)
+        assert operations.mark_end(fail(held, "old"), now=NOW)
+        assert operations.begin_marked(held.id, SECOND, now=NOW) == 1
+        operations.set_apart(_spoiled(store, connect, "jobs"))
+        run_sql(connect, "update {}jobs_unreadable set metadata = null")
+        assert list(operations.put_back([held.id], now=NOW)) == [held.id]
+        again = None if is_waiting else take(store, start(store))[0]
+        assert list(operations.marked_ends(["mail"])) == []
+        assert operations.commands([]).marked == frozenset()
+        if again is None:
+            assert operations.cancel([held.id], Cancelled("new"), now=NOW).asked == [held.id]
+        else:
+            assert operations.mark_end(cancel(again, "new", None), now=NOW)
+        [marked] = operations.marked_ends(["mail"])
+        assert isinstance(marked.settlement, Cancel)
+        assert (marked.settlement.reason, marked.settlement.by) == ("new", None)
+        assert operations.begin_marked(held.id, SECOND, now=NOW) == 1
+        assert store.end_with(marked.settlement, do_nothing, now=NOW).kept
+        ended = store.find(held.id)
+        assert isinstance(ended, CancelledJob)
+        assert ended.reserved_by == (None if again is None else again.reserved_by)
 
 
 CHECKS: tuple[Check, ...] = tuple(

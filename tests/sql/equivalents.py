@@ -13,6 +13,8 @@ _BETWEEN = "a job that is put back between two statements would be asked for whe
 _NOT_BOTH = "no id is live and ended at once, but in the race that the statement refuses"
 _EITHER_WAY = "both ways give the same rows, unless a lock is given up within the statement"
 _RUNS = "what it finds is used only beside `runs`, which has the same condition"
+_LEFT_OVER = "a live job that is not held for its end has no use for its mark"
+_HAS_MARK = "each job that the owner of marks holds has one"
 _LATER = "the statement behind it takes back what is live"
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
@@ -21,11 +23,15 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("sqlite", r"select\s+asked\.job_id, job\.res", r".*(asked\.job_id =|reserv).*"): _COMPARED,
     ("sqlite", r"select\s+asked\.job_id, job\.res", r"without exists.*"): _NARROWER,
     ("sqlite", r"delete from \{jobs_.*where exists", r"without job\.id = asked\.value"): _GONE,
+    ("sqlite", r"with settled.*reserved_by = :owner", r".*(owner|number)"): _AS_FOUND,
+    ("sqlite", r"delete from \{marked_ends\}", r"without not exists.*"): _LEFT_OVER,
+    ("sqlite", r"select distinct", r"without job\.id = mark\.job_id"): _HAS_MARK,
+    ("postgres", r"select distinct", r"without job\.id = mark\.job_id"): _HAS_MARK,
     ("postgres", r"", r"without (ended|live)\.id = any\(%\(ids?\)s.*"): _NARROWER,
     ("postgres", r"select 1 / \(count", r"without id = any\(%\(ids?\)s.*"): _NOT_BOTH,
     ("postgres", r".*as restored", r"without not exists \(select from \{jobs\}.*"): _LATER,
     ("postgres", r"delete from \{jobs_failed\} as job", r"without job\.id = any.*"): _GONE,
-    ("postgres", r"with asked as mat", r"without job_id = any.*"): _NARROWER,
+    ("postgres", r"with asked as mat", r"without asked\.job_id = any.*"): _NARROWER,
     ("postgres", r"with asked as mat", r"without job\.occurrence is not null"): _COMPARED,
     ("postgres", r"with asked as mat", r"without job\.reserved_by is not null"): _ASKED,
     ("postgres", r"with recursive alive", r"without (not )?exists.*enough\)"): _EITHER_WAY,

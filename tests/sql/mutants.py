@@ -18,11 +18,14 @@ _LONGEST = 72
 _SEPARATOR = re.compile(r";[ \t]*(?:\n|\Z)(?=\s*\S)")
 _ALSO = {
     *("abandoned", "find_due", "find_cancellations", "find_set_apart"),
-    *("lock_reserved", "refuse_ended"),
+    *("lock_reserved", "refuse_ended", "marked_ends", "marked_names"),
 }
 """Statements that write nothing, but select or lock the rows that the next one writes."""
 _TOKEN = re.compile(r"'[^']*'|distinct from|\w+|[();]")
-_CONFLICT = r"on conflict(?: \(\w+\))? do (?:nothing|update set\s+reason = excluded[^\n]*)"
+_CONFLICT = (
+    r"on conflict(?: \(\w+\))? do (?:nothing|update set\s+"
+    r"(?:reason|state|on_cancelled) = excluded[^;]*?(?=\s+returning|;))"
+)
 _BEGINS = {"where", "on", "when", "and"}
 _ENDS = {
     "and", "then", "where", "from", "cross", "returning", "order", "group", "having",

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import psycopg
 
+from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import EndState, Job
 from bgjobs._core.settlements import Succeed
 from bgjobs.stores.operations import OperatedStore
@@ -132,6 +133,17 @@ def check_pruning_passes_over_what_others_lock(store: OperatedStore, connect: Co
         store.operations.delete([locked])
 
 
+def check_pruning_the_audit_passes_over_what_others_lock(
+    store: OperatedStore, connect: Connect
+) -> None:
+    locked, other = new_id(), new_id()
+    for entry_id in (locked, other):
+        store.operations.begin_audit(entry_id, "retry", "mail", now=NOW)
+    with _locked(connect, f"select from {{}}audit where id = '{locked}' for update"):
+        assert store.operations.prune_audit(timedelta(0), limit=9, now=NOW + SECOND) == 1
+    assert ids(store.operations.list_audit()) == [locked]
+
+
 def check_forgetting_passes_over_what_others_lock(
     store: OperatedStore, connect: Connect
 ) -> None:
@@ -182,6 +194,22 @@ def check_a_job_that_is_being_deleted_does_not_run_again(
             pass
     assert found == []
     assert enqueued(store) == []
+
+
+def check_a_job_that_is_put_back_while_it_is_cancelled_is_marked(
+    store: OperatedStore, connect: Connect
+) -> None:
+    """It runs when the ends of waiting jobs are marked first."""
+    store.operations.register_hooks({"mail": True}, now=NOW)
+    held, waiting = hold(store), put_one(store)
+    wanted, found = sorted([held.id, waiting.id]), list[Any]()
+    lock = f"select from {{}}jobs where id = '{waiting.id}' for update"
+    call = partial(store.operations.cancel, wanted, Cancelled("no"), now=NOW)
+    with _meanwhile(connect, lock, lambda: [call()], found):
+        assert list(store.write(settle=[requeue(held)], now=NOW).lost) == []
+    [cancellation] = found
+    assert (cancellation.ended, sorted(cancellation.asked)) == ([], wanted)
+    assert [one.job.id for one in store.operations.marked_ends(["mail"])] == wanted
 
 
 def check_owners_are_locked_in_their_order(store: OperatedStore, connect: Connect) -> None:

@@ -30,7 +30,9 @@ ALL = [
     for verb in statements(dialect)
     for one in mutants(dialect, verb)
 ]
-_ABOUT = re.compile("cannot_(be_)?settled?|its_holder|leaves_other|not_put_back_either")
+_ABOUT = re.compile(
+    "cannot_(be_)?settled?|its_holder|leaves_other|left_over|not_put_back_either"
+)
 _OF_JOBS = re.compile(r"\b(?:insert into|update|delete from) \{jobs(?:_\w+)?\}")
 _SETTLING = re.compile(r":settled|%\(numbers\)s::integer\[\]\) ?\n? *as held")
 """Where the reservations of settlements go in."""

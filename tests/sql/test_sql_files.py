@@ -27,14 +27,19 @@ _SQLITE_ONLY = {
     *("get_last_summaries", "get_numbered_failures", "rename_unreadable"),
     # SQLite has no `with` that writes: what is one statement there is several here.
     *("find_due", "find_cancellations", "record_cancelled", "record_past_owners"),
-    "end_leases",
+    *("end_leases", "delete_rolled_up", "delete_merged"),
     *("forget_old_cancellations", "delete_retried_failed", "delete_retried_cancelled"),
     *("forget_starts", "delete_succeeded", "delete_failed", "delete_cancelled"),
     *("remove_live", "remove_succeeded", "remove_failed", "remove_cancelled"),
+    *("hold_marked", "hold_waiting", "restore_failed_owner", "restore_cancelled_owner"),
+    "delete_marks",
+    # In one statement, SQLite would count up to the limit for each worker.
+    *("count_levels", "count_due", "count_delayed", "count_others"),
     "find_queue_owners",  # the owners of a queue are a parameter of its lists
 }
 
 _POSTGRES_ONLY = {
+    "count",
     # SQLite runs a write at a time: no other transaction changes a row between two statements.
     *("refuse_ended", "delete_restored", "lock_reserved", "free_unique_key", "succeed_locked"),
     "delete_ended",  # in SQLite, a statement writes to one table
@@ -78,6 +83,7 @@ def _sql(dialect: str) -> Statements:
         length="octet_length({})".format,
         in_calendar="({0} >= 1 and {0} < 2)".format,
         beginning=str,
+        total="sum({})".format,
         value=lambda _, place: f"value -> {place}",
     )
     return Statements(f"bgjobs.stores.{dialect}", lambda name: f"{{{name}}}", lists)

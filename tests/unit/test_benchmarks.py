@@ -1,10 +1,6 @@
 """Benchmarks run with their smallest settings and check their results."""
 
-import json
-import os
-import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,9 +19,8 @@ from benchmarks.report import chart, goals
 from benchmarks.report.figures import Figure, quantile, read_json, write_json
 from benchmarks.report.goals import Goal, Verdict
 from benchmarks.systems.registry import SYSTEMS, select
+from tests.fixtures.benchmarks import TINY, measures_of, run_benchmark
 
-ROOT = Path(__file__).parents[2]
-TINY = ("--scale", "0.01", "--rounds", "1")
 SVG = "{http://www.w3.org/2000/svg}"
 ENVIRONMENT = {
     "machine": "a <machine>",
@@ -34,27 +29,6 @@ ENVIRONMENT = {
     "command": "python -m benchmarks compare --rounds 7",
     "SQLite": "3.40",
 }
-
-
-def run_benchmark(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]:
-    file = folder / "figures.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments, "--json", str(file)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        env=os.environ | environment,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(file.read_text())
-    assert all(row["median"] >= 0 for row in found["rows"])
-    return found
-
-
-def measures_of(found: Mapping[str, Any], system: str) -> set[str]:
-    return {row["measure"] for row in found["rows"] if row["system"] == system}
 
 
 def figure(system: str, measure: str, *values: float) -> Figure:

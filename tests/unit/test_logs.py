@@ -62,6 +62,11 @@ LINES: list[tuple[Event, int, str]] = [
         f"JobAttemptFailed|queue:q|{J}|retry_in:1.5",
     ),
     (events.JobFailed("q", JOB, SECRET), logging.WARNING, f"JobFailed|queue:q|{J}"),
+    (
+        events.FailureHookFailed("q", JOB, ERROR),
+        logging.ERROR,
+        f"FailureHookFailed|queue:q|{J}|error:ValueError",
+    ),
     (events.JobDiscarded("q", JOB, SECRET), logging.INFO, f"JobDiscarded|queue:q|{J}"),
     (
         events.JobCancelled("q", JOB, SECRET, "ada"),

@@ -101,6 +101,8 @@ class ShapeBuilder:
     """Pairs of the path inside the parameter and the problem."""
     compares: bool = field(default=False, init=False)
     """Whether a request must compare its arguments with what its payload is read back as."""
+    redacted: set[str] = field(factory=set[str], init=False)
+    """The names of the fields with ``repr=False``, at any depth."""
     _made: dict[Any, Shape] = field(factory=dict[Any, Shape], init=False)
 
     def shape(self, annotation: Any, path: str) -> Shape:
@@ -209,7 +211,10 @@ class ShapeBuilder:
         if one.annotation is None:
             return self._problem(f"{path}.{one.name}", "expected an annotation, found none")
         shape = self.shape(one.annotation, f"{path}.{one.name}")
-        return redacted(shape) if one.is_redacted and shape is not _INVALID else shape
+        if not one.is_redacted:
+            return shape
+        self.redacted.add(one.name)
+        return shape if shape is _INVALID else redacted(shape)
 
     def _alias(self, annotation: Any, path: str) -> Shape:
         if annotation in self._made:

@@ -34,6 +34,8 @@ class ResultCodec:
         self._worker: Final = worker
         self._codec: Final = Codec(worker, signature)
         self._decode: Final = signature.shapes[_NAME].decode
+        self.redacted: Final[frozenset[str]] = signature.redacted
+        """The names of the fields with ``repr=False`` in the classes, at any depth."""
 
     def encode(self, value: object) -> str:
         """Return a result as JSON text.
@@ -85,8 +87,10 @@ def _signature(worker: str, handler: Callable[..., object]) -> Signature:
         python=PythonSignature([parameter]),
         takes_context=False,
         resources=None,
+        parameters=[parameter],
         shapes={_NAME: shape},
         compares=builder.compares,
+        redacted=frozenset(builder.redacted),
     )
 
 

@@ -1,13 +1,12 @@
 """The signature of a handler, and the codec that stores its arguments as JSON text."""
 
-import ast
 import inspect
-import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Annotated, Any, Final, Union, final, get_args, get_origin
+from typing import Any, Final, final, get_args
 
 from attrs import frozen
 
@@ -15,6 +14,7 @@ from bgjobs._core.context import JobContext
 from bgjobs._core.payloads import json_text
 from bgjobs._core.payloads.annotations import ShapeBuilder
 from bgjobs._core.payloads.containers import array_shape, exactly, mapping_shape
+from bgjobs._core.payloads.contexts import is_context, is_context_text, resolve_context
 from bgjobs._core.payloads.equality import difference
 from bgjobs._core.payloads.scalars import SCALARS
 from bgjobs._core.payloads.shapes import (
@@ -50,6 +50,7 @@ class Codec:
         "_signature",
         "_takes_context",
         "_worker",
+        "parameters",
     )
 
     def __init__(self, worker: str, signature: "Signature") -> None:
@@ -59,7 +60,8 @@ class Codec:
         self._compares: Final = signature.compares
         self._encoders: Final = {name: shape.encode for name, shape in signature.shapes.items()}
         self._decoders: Final = {name: shape.decode for name, shape in signature.shapes.items()}
-        parameters = [signature.python.parameters[name] for name in signature.shapes]
+        self.parameters: Final = signature.parameters
+        parameters = signature.parameters
         self._plain: Final = (
             [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
             if all(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
@@ -107,6 +109,16 @@ class Codec:
         except RecursionError:
             problems = (TOO_DEEP,)
         raise PayloadError(self._worker, problems) from None
+
+    def encode_defaults(self) -> Mapping[str, str]:
+        """Return the default values as JSON texts, without those that cannot be stored."""
+        found: dict[str, str] = {}
+        for one in self.parameters:
+            if one.default is not one.empty:
+                with suppress(Exception):  # nothing has checked it, so it may be anything
+                    encoded = self._encoders[one.name](one.default)
+                    found[one.name] = json_text.text_of(encoded)
+        return found
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if not kwargs and len(self._required) <= len(args) <= len(self._plain):
@@ -186,11 +198,10 @@ class Codec:
     def _call(self, given: dict[str, Any]) -> Call:
         if self._plain or not given:
             return (), given
-        parameters = [self._signature.python.parameters[name] for name in self._encoders]
-        positional = _positional_names(parameters, given)
+        positional = _positional_names(self.parameters, given)
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
-        for one in parameters:
+        for one in self.parameters:
             if one.name in positional:
                 args.append(given.get(one.name, one.default))
             elif one.kind is one.VAR_POSITIONAL:
@@ -202,7 +213,9 @@ class Codec:
         return tuple(args), kwargs
 
 
-def _positional_names(parameters: list[inspect.Parameter], given: dict[str, Any]) -> set[str]:
+def _positional_names(
+    parameters: Sequence[inspect.Parameter], given: dict[str, Any]
+) -> set[str]:
     """Return the parameters to pass by position, including defaults before a given one."""
     more = any(given.get(one.name) for one in parameters if one.kind is one.VAR_POSITIONAL)
     names = [
@@ -224,10 +237,14 @@ class Signature:
     takes_context: bool
     resources: Any
     """The type of the resources that its context is annotated with; None if it has no type."""
+    parameters: Sequence[inspect.Parameter]
+    """Those of the arguments, with their annotations evaluated."""
     shapes: Mapping[str, Shape]
     """By parameter, in the order of the signature."""
     compares: bool
     """Whether a request must compare its arguments with what its payload is read back as."""
+    redacted: frozenset[str]
+    """The names of the fields with ``repr=False`` in its classes, at any depth."""
 
 
 def read_signature(worker: str, handler: Callable[..., object]) -> Signature:
@@ -254,7 +271,10 @@ def read_signature(worker: str, handler: Callable[..., object]) -> Signature:
     if builder.problems:
         raise WorkerDefinitionError(worker, "; ".join(_messages(builder.problems)))
     resources = _resources_of(parameters[0].annotation) if takes_context else None
-    return Signature(python, takes_context, resources, shapes, builder.compares)
+    redacted = frozenset(builder.redacted)
+    return Signature(
+        python, takes_context, resources, arguments, shapes, builder.compares, redacted
+    )
 
 
 def _messages(problems: list[tuple[str, str]]) -> list[str]:
@@ -328,65 +348,7 @@ def _shape(parameter: inspect.Parameter, builder: ShapeBuilder) -> Shape:
     return shape
 
 
-def resolve_context(annotation: Any) -> Any:
-    """Return the `JobContext` of an annotation that is one or one with None, else all of it."""
-    plain = _plain(annotation)
-    if get_origin(plain) in (Union, types.UnionType):
-        members = [_plain(one) for one in get_args(plain) if one is not types.NoneType]
-        if len(members) == 1:
-            plain = members[0]
-    return plain if is_context(plain) else annotation
-
-
-def is_context(annotation: Any) -> bool:
-    """Whether an annotation is `JobContext`, with or without the type of its resources."""
-    return annotation is JobContext or get_origin(annotation) is JobContext
-
-
 def _resources_of(context: Any) -> Any:
     """Return what a `JobContext` is annotated with; None where no value can be checked."""
     [found] = get_args(context) or (None,)
     return None if found in (Any, object) or isinstance(found, typing.TypeVar) else found
-
-
-def _plain(annotation: Any) -> Any:
-    while get_origin(annotation) in (Annotated, typing.Final):
-        annotation = get_args(annotation)[0]
-    return annotation
-
-
-def is_context_text(annotation: object) -> bool:
-    """Whether an annotation is text that means `JobContext`, without importing its names."""
-    if not isinstance(annotation, str):
-        return False
-    try:
-        return _means_context(ast.parse(annotation.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError):
-        return False
-
-
-def _means_context(node: ast.expr) -> bool:
-    if isinstance(node, ast.Constant):
-        return is_context_text(node.value)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _is_optional_context([node.left, node.right])
-    if isinstance(node, ast.Subscript):
-        inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        wrapper = _last_name(node.value)
-        if wrapper in ("Optional", "Union"):
-            return _is_optional_context(inside)
-        if wrapper == "Annotated":
-            return _means_context(inside[0])
-        return wrapper == "JobContext"
-    return _last_name(node) == "JobContext"
-
-
-def _is_optional_context(members: list[ast.expr]) -> bool:
-    left = [one for one in members if not (isinstance(one, ast.Constant) and one.value is None)]
-    return len(left) == 1 and _means_context(left[0])
-
-
-def _last_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""

@@ -1,16 +1,19 @@
 """`Admin`: the operators' methods for a system of processes over one store."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal, final, get_args
 
 from attrs import frozen
 
+from bgjobs._core.activity import RunningProcess
 from bgjobs._core.arguments import check_flag, check_name, check_span, check_text, check_type
-from bgjobs._core.jobs import EndState
-from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.audit import AuditEntry
+from bgjobs._core.jobs import AnyJob, EndState, LiveState, State
 from bgjobs._runtime.admin import by_filter
-from bgjobs._runtime.admin.batches import clean_author, clean_reason
+from bgjobs._runtime.admin.audit import audited, clean_author
+from bgjobs._runtime.admin.batches import clean_reason
 from bgjobs._runtime.admin.by_filter import Progress, Retried, Waiting
 from bgjobs._runtime.admin.imports import Imported
 from bgjobs._runtime.admin.jobs import JobAdmin
@@ -19,15 +22,16 @@ from bgjobs._runtime.admin.unhandled import (
     MOST_REPORTED,
     UnhandledJobs,
     find_unhandled,
+    marked_findings,
     unhandled_findings,
 )
 from bgjobs._runtime.persistence.unreadable import unreadable_findings
 from bgjobs._runtime.scheduled.handle import ScheduleControl, ScheduledJobControl
 from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import UnknownNameError
-from bgjobs.events import AdminAction
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.operations import Finding, LiveOwner
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import COUNTED
 from bgjobs.stores.types import SCHEMA_VERSION, Notice
 
@@ -46,6 +50,9 @@ class Schema:
 @final
 class Admin(JobAdmin):
     """The operators' methods: retry, cancel, change, pause, prune, export and more.
+
+    Each call that changes something, and each export, is recorded: see `audit`. If it cannot be
+    recorded, nothing is changed. `by` names who makes the call.
 
     Those for all jobs of a filter change some hundreds per transaction. If one of them is
     cancelled, the batches before are stored and the other jobs are unchanged, so it can be
@@ -77,14 +84,13 @@ class Admin(JobAdmin):
 
         Args:
             wanted: Failed or cancelled jobs: ``JobFilter("failed", name="mail")``.
-            by: Who retries them, for their timelines.
+            by: Who retries them, for their timelines and the audit.
             progress: Called after each batch with the number of jobs retried so far.
 
         Returns:
             How many jobs will run again.
         """
         check_filter("retry_all", wanted, Retried)
-        by = clean_author(by)
         return await by_filter.retry_all(self._services, self._operations, wanted, by, progress)
 
     async def cancel_all(
@@ -104,15 +110,15 @@ class Admin(JobAdmin):
             wanted: Waiting or delayed jobs: ``JobFilter("delayed")``.
             reason: As for `cancel`.
             by: As for `cancel`.
-            progress: Called after each batch with the number of jobs ended so far.
+            progress: Called after each batch with the number of jobs ended or asked so far.
 
         Returns:
-            How many jobs were ended, without those that were asked.
+            How many jobs were ended, or asked to end.
         """
         check_filter("cancel_all", wanted, Waiting)
-        cancelled = Cancelled(clean_reason(reason), clean_author(by))
+        reason = clean_reason(reason)
         return await by_filter.cancel_all(
-            self._services, self._operations, wanted, cancelled, progress
+            self._services, self._operations, wanted, reason, by, progress
         )
 
     async def prune(
@@ -122,6 +128,7 @@ class Admin(JobAdmin):
         succeeded_for: timedelta | None = None,
         failed_for: timedelta | None = None,
         cancelled_for: timedelta | None = None,
+        by: str | None = None,
         progress: Progress | None = None,
     ) -> int:
         """Delete jobs that ended a time ago. Jobs that end after this call began are left out.
@@ -132,6 +139,7 @@ class Admin(JobAdmin):
                 None deletes none of them.
             failed_for: The same for failed jobs.
             cancelled_for: The same for cancelled jobs.
+            by: Who deletes them, for the audit.
             progress: Called after each batch with the number of jobs deleted so far.
 
         Returns:
@@ -146,23 +154,47 @@ class Admin(JobAdmin):
         for state, age in ages.items():
             check_span(f"prune: {state}_for", age)
         self._services.lifecycle.check()
-        return await by_filter.prune(self._services, name, ages, progress)
+        return await by_filter.prune(self._services, name, ages, by, progress)
 
     def export_failed(
-        self, wanted: JobFilter[Literal["failed"]] | None = None
+        self, wanted: JobFilter[Literal["failed"]] | None = None, *, by: str | None = None
     ) -> AsyncIterator[str]:
         """Yield failed jobs as lines of JSON, including their arguments, for `import_failed`.
 
         Args:
             wanted: Which failed jobs; None means all.
+            by: Who exports them, for the audit.
         """
         chosen = JobFilter("failed") if wanted is None else wanted
         check_filter("export_failed", chosen, Literal["failed"])
+        author = clean_author(by)
         self._services.lifecycle.check()
-        return by_filter.export(self._services, chosen)
+        return by_filter.export_lines(self._services, chosen, author)
+
+    def export_jobs(
+        self, wanted: JobFilter[State], *, by: str | None = None
+    ) -> AsyncIterator[AnyJob]:
+        """Yield the jobs of a filter, for an export in a form of your own.
+
+        It reads like `Client.list`, page by page, and is recorded with the number of jobs that
+        were taken from it.
+
+        Args:
+            wanted: Which jobs; unreadable rows cannot be exported.
+            by: Who exports them, for the audit.
+        """
+        check_filter("export_jobs", wanted, Literal[LiveState, EndState])
+        author = clean_author(by)
+        self._services.lifecycle.check()
+        return by_filter.export(self._services, "export_jobs", wanted, author)
 
     async def import_failed(
-        self, lines: Iterable[str], *, skip_bad: bool = False, progress: Progress | None = None
+        self,
+        lines: Iterable[str],
+        *,
+        skip_bad: bool = False,
+        by: str | None = None,
+        progress: Progress | None = None,
     ) -> Imported:
         """Store failed jobs from lines that `export_failed` wrote, in batches.
 
@@ -173,6 +205,7 @@ class Admin(JobAdmin):
             lines: One job of JSON each.
             skip_bad: Whether to store the other jobs when lines are refused. `Imported.errors`
                 names these lines.
+            by: Who imports them, for the audit.
             progress: Called after each batch with the number of jobs stored so far.
 
         Raises:
@@ -181,31 +214,64 @@ class Admin(JobAdmin):
         """
         check_flag("import_failed: skip_bad", skip_bad)
         return await by_filter.import_lines(
-            self._services, self._operations, lines, progress, skip_bad=skip_bad
+            self._services, self._operations, lines, by, progress, skip_bad=skip_bad
         )
 
-    async def pause_queue(self, name: str) -> None:
+    async def pause_queue(self, name: str, *, by: str | None = None) -> None:
         """Stop all processes from reserving jobs for a queue, until `resume_queue`.
 
         Handlers that run are not affected. The queue stays paused when processes restart.
 
+        Args:
+            name: The name of the queue.
+            by: Who pauses it, for the audit.
+
         Raises:
             UnknownNameError: The configuration has no queue of this name.
         """
+        by = clean_author(by)
         self._check_queue(name)
-        now = self._services.clock.store_now()
-        await self._services.dispatch.call(self._operations.pause_queue, name, now=now)
-        await self._announce("pause_queue", name)
+        pause, now = self._operations.pause_queue, self._services.clock.store_now()
+        async with self._commanding("pause_queue", name, by):
+            await self._services.dispatch.call(pause, name, now=now)
 
-    async def resume_queue(self, name: str) -> None:
+    async def resume_queue(self, name: str, *, by: str | None = None) -> None:
         """Make all processes reserve jobs for a queue again.
 
+        Args:
+            name: The name of the queue.
+            by: Who resumes it, for the audit.
+
         Raises:
             UnknownNameError: The configuration has no queue of this name.
         """
+        by = clean_author(by)
         self._check_queue(name)
-        await self._ask(self._operations.resume_queue, name)
-        await self._announce("resume_queue", name)
+        resume = self._operations.resume_queue
+        async with self._commanding("resume_queue", name, by):
+            await self._services.dispatch.call(resume, name)
+
+    async def audit(
+        self,
+        page: Page = FIRST_PAGE,
+        *,
+        author: str | None = None,
+        action: str | None = None,
+    ) -> Listing[AuditEntry]:
+        """Return what operators did, the newest first.
+
+        Entries are kept for `Retention.audit`. Rows that cannot be read are left out.
+
+        Args:
+            page: How many entries, and where to begin: ``Page(100, found.after)`` is behind
+                those of `found`.
+            author: Only what this author did.
+            action: Only calls of this method, such as ``"retry_all"``.
+        """
+        check_type("audit: page", page, Page)
+        check_name("audit: author", author, optional=True)
+        check_name("audit: action", action, optional=True)
+        return await self._ask(self._operations.list_audit, page, author=author, action=action)
 
     async def paused_queues(self) -> frozenset[str]:
         """Return the names of the queues that `pause_queue` has paused."""
@@ -216,6 +282,16 @@ class Admin(JobAdmin):
         self._services.lifecycle.check()
         now = self._services.clock.store_now()
         return await self._services.dispatch.call(self._operations.get_owners, now=now)
+
+    async def processes(self) -> Sequence[RunningProcess]:
+        """Return the processes that run queues, up to 1,000, ordered by node.
+
+        A process reports itself after its first `Config.heartbeat_interval`, and then every 30
+        seconds. One that was killed stays for a day after its
+        last report; see `RunningProcess.silent_for`.
+        """
+        now = self._services.clock.store_now()
+        return await self._ask(self._operations.processes, now=now)
 
     async def schedules(self) -> Sequence[ScheduleState]:
         """Return the scheduled jobs, each with its waiting or running row.
@@ -248,6 +324,7 @@ class Admin(JobAdmin):
             *found,
             *unreadable_findings(unreadable, COUNTED),
             *unhandled_findings(self._services.config, unhandled),
+            *await marked_findings(self._services, self._operations),
         ]
 
     async def unhandled(self) -> Sequence[UnhandledJobs]:
@@ -272,9 +349,13 @@ class Admin(JobAdmin):
         if name not in known:
             raise UnknownNameError("queue", name, known)
 
-    async def _announce(self, action: str, name: str) -> None:
-        self._services.bus.emit(AdminAction, action, name, 1)
-        await self._services.announce_now(Notice(commands=True))
+    @asynccontextmanager
+    async def _commanding(self, what: str, name: str, by: str | None) -> AsyncGenerator[None]:
+        """Record a command for a queue, and announce it after the block."""
+        async with audited(self._services, what, name, by) as action:
+            yield
+            action.changed = 1
+            await self._services.announce_now(Notice(commands=True))
 
 
 def check_filter(what: str, found: object, states: Any) -> None:

@@ -10,21 +10,18 @@ from itertools import islice
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from bgjobs._core.arguments import check_name, check_text
-from bgjobs._core.requests import LONGEST_NAME
+from bgjobs._core.arguments import check_text
 from bgjobs._core.text import clean_text
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
 from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import RowRefusedError
-from bgjobs.events import AdminAction, ChangeRefused
+from bgjobs.events import ChangeRefused
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BATCH = 500
 """Jobs in one transaction: a moment, as other writes may have to wait for it."""
-NAMED_IDS = 3
-"""Ids that `AdminAction` names; it counts the others."""
 LONGEST_REASON = 1_000
 """Characters after which the reason of a cancellation is cut."""
 
@@ -52,32 +49,12 @@ async def in_batches(
         await isolate(batch, change, partial(_report_refusal, services, action))
 
 
-def report(
-    services: ClientServices, action: str, job_ids: Collection[UUID], count: int
-) -> None:
-    """Emit what an operator has done with these jobs."""
-    subject = ", ".join(str(one) for one in islice(job_ids, NAMED_IDS))
-    others = len(job_ids) - NAMED_IDS
-    more = f" and {others} more" if others > 0 else ""
-    services.bus.emit(AdminAction, action, subject + more, count)
-
-
 def clean_reason(reason: str) -> str:
     """Check the reason of a cancellation, and return it without control characters."""
     check_text("reason", reason)
     if not reason.strip():
         raise ValueError("reason: expected a text, found an empty one")
     return clean_text(reason, LONGEST_REASON)
-
-
-def clean_author(by: str | None) -> str | None:
-    """Check who does something, and return the text without control characters."""
-    if by is None:
-        return None
-    check_name("by", by)
-    if not by.strip():
-        raise ValueError("by: expected a text, found an empty one")
-    return clean_text(by, LONGEST_NAME)
 
 
 def _report_refusal(

@@ -13,20 +13,21 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import EndState
+from bgjobs._core.jobs import EndState, State
 from bgjobs._core.lazy import check_plain_function, refuse_lazy
 from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.timestamps import as_duration
+from bgjobs._runtime.admin.audit import audited
 from bgjobs._runtime.admin.batches import BATCH, in_batches
 from bgjobs._runtime.admin.imports import Imported, Importer, numbered_parts
 from bgjobs._runtime.admin.pruner import Pruning, prune_jobs
 from bgjobs._runtime.persistence.reads import each_page
 from bgjobs._runtime.services import ClientServices
-from bgjobs.events import AdminAction, Pruned
+from bgjobs.events import Pruned
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.imports import to_line
 from bgjobs.stores.operations import Cancellation, Operations
@@ -48,89 +49,108 @@ async def retry_all(
 ) -> int:
     """Retry all jobs of a filter. Return how many; see `Admin.retry_all`."""
     _check(progress)
-    done: list[UUID] = []
-    retry, now = operations.retry, services.clock.store_now()
-    try:
+    retry, now, done = operations.retry, services.clock.store_now(), 0
+    async with audited(services, "retry_all", wanted.name or "all", by) as action:
+
+        def count(retried: Sequence[UUID]) -> None:
+            nonlocal done
+            action.changed = done = done + len(retried)
+
         async with aclosing(_ids(services, operations, wanted)) as batches:
             async for batch in batches:
                 await in_batches(
-                    services, "retry_all", batch, done.extend, retry, by=by, now=now
+                    services, "retry_all", batch, count, retry, by=action.author, now=now
                 )
                 await services.announce_now(Notice(services.workers.configured))
-                _report_to(progress, len(done))
-    finally:
-        services.bus.emit(AdminAction, "retry_all", wanted.name or "all", len(done))
-    return len(done)
+                _report_to(progress, done)
+    return done
 
 
 async def cancel_all(
     services: ClientServices,
     operations: Operations,
     wanted: JobFilter[Waiting],
-    cancelled: Cancelled,
+    reason: str,
+    by: str | None,
     progress: Progress | None,
 ) -> int:
     """End all jobs of a filter. Return how many; see `Admin.cancel_all`."""
     _check(progress)
-    done: list[UUID] = []
-    cancel, now = operations.cancel, services.clock.store_now()
+    cancel, now, done = operations.cancel, services.clock.store_now(), 0
+    asked = False
+    async with audited(services, "cancel_all", wanted.name or "all", by) as action:
+        cancelled = Cancelled(reason, action.author)
 
-    asked: list[UUID] = []
+        def count(found: Cancellation) -> None:
+            nonlocal done, asked
+            action.changed = done = done + len(found.ended) + len(found.asked)
+            asked = asked or bool(found.asked)
 
-    def count(found: Cancellation) -> None:
-        done.extend(found.ended)
-        asked.extend(found.asked)
-
-    try:
         async with aclosing(_waiting_ids(services, wanted)) as batches:
             async for batch in batches:
                 await in_batches(
                     services, "cancel_all", batch, count, cancel, cancelled, now=now
                 )
-                _report_to(progress, len(done))
-    finally:
-        services.bus.emit(AdminAction, "cancel_all", wanted.name or "all", len(done))
-    if asked:  # they began to run after they were listed
-        await services.announce_now(Notice(commands=True))
-    return len(done)
+                _report_to(progress, done)
+        if asked:  # they began to run after they were listed, or a process has to end them
+            await services.announce_now(Notice(commands=True))
+    return done
 
 
 async def prune(
     services: ClientServices,
     name: str | None,
     ages: Mapping[EndState, timedelta | None],
+    by: str | None,
     progress: Progress | None,
 ) -> int:
     """Delete jobs that ended a time ago. Return how many; see `Admin.prune`."""
     _check(progress)
-    done, now = 0, await _store_now(services)
-    for state, age in ages.items():
-        if age is None:
-            continue
-        pruning = Pruning(state, name, age, now)
-        async with aclosing(prune_jobs(services, pruning, BATCH)) as counts:
-            async for count in counts:
-                done += count
-                _report_to(progress, done)
+    done = 0
+    async with audited(services, "prune", name or "all", by) as action:
+        now = await _store_now(services)
+        for state, age in ages.items():
+            if age is None:
+                continue
+            pruning = Pruning(state, name, age, now)
+            async with aclosing(prune_jobs(services, pruning, BATCH)) as counts:
+                async for count in counts:
+                    action.changed = done = done + count
+                    _report_to(progress, done)
     if done:
         services.bus.emit(Pruned, done)
     return done
 
 
-async def export(
-    services: ClientServices, wanted: JobFilter[Literal["failed"]]
+async def export_lines(
+    services: ClientServices, wanted: JobFilter[Literal["failed"]], by: str | None
 ) -> AsyncIterator[str]:
     """Yield failed jobs as lines of JSON."""
-    async with aclosing(each_page(services, wanted, BATCH)) as pages:
+    async with aclosing(export(services, "export_failed", wanted, by)) as jobs:
+        async for job in jobs:
+            yield to_line(job)
+
+
+async def export(
+    services: ClientServices, what: str, wanted: JobFilter[State], by: str | None
+) -> AsyncGenerator[Any]:
+    """Yield the jobs of a filter, and record under the name `what` how many were taken."""
+    done = 0
+    async with (
+        audited(services, what, wanted.name or "all", by) as action,
+        aclosing(each_page(services, wanted, BATCH)) as pages,
+    ):
         async for jobs in pages:
             for job in jobs:
-                yield to_line(job)
+                action.changed = done = done + 1
+                yield job
 
 
 async def import_lines(
     services: ClientServices,
     operations: Operations,
     lines: Iterable[str],
+    by: str | None,
     progress: Progress | None,
     *,
     skip_bad: bool,
@@ -139,10 +159,11 @@ async def import_lines(
     if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         raise TypeError(f"import_failed: expected lines, found {_not_lines(lines)}")
     _check(progress)
-    importer = Importer(services, operations)
-    for part in numbered_parts(lines, BATCH):
-        _report_to(progress, await importer.store(part, skip_bad=skip_bad))
-    return importer.finish()
+    async with audited(services, "import_failed", "lines", by) as action:
+        importer = Importer(services, operations, action)
+        for part in numbered_parts(lines, BATCH):
+            _report_to(progress, await importer.store(part, skip_bad=skip_bad))
+    return importer.result()
 
 
 async def _store_now(services: ClientServices) -> datetime:

@@ -8,10 +8,11 @@ from attrs import frozen
 
 from bgjobs._core.arguments import check_text
 from bgjobs._core.jobs import FailedJob
+from bgjobs._runtime.admin.audit import Action
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
 from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import ExportedLineError, RowRefusedError
-from bgjobs.events import AdminAction, ChangeRefused
+from bgjobs.events import ChangeRefused
 from bgjobs.stores.imports import from_line
 from bgjobs.stores.operations import Operations
 
@@ -41,9 +42,12 @@ class Imported:
 class Importer:
     """One import: it stores batches of lines and counts the results."""
 
-    def __init__(self, services: ClientServices, operations: Operations) -> None:
+    def __init__(
+        self, services: ClientServices, operations: Operations, action: Action
+    ) -> None:
         self._services = services
         self._operations = operations
+        self._action = action
         self._stored = self._present = self._refused = 0
         self._errors: list[ExportedLineError] = []
 
@@ -75,9 +79,8 @@ class Importer:
             raise errors[0]
         return self._stored
 
-    def finish(self) -> Imported:
-        """Emit that lines were imported, and return the result."""
-        self._services.bus.emit(AdminAction, "import_failed", "lines", self._stored)
+    def result(self) -> Imported:
+        """Return the result."""
         return Imported(
             stored=self._stored,
             present=self._present,
@@ -90,6 +93,7 @@ class Importer:
         restore = answering(self._operations.restore)
         stored = answered(await self._services.dispatch.call(restore, jobs))
         self._stored += len(stored)
+        self._action.changed = self._stored
         self._present += len(jobs) - len(stored)
 
     def _refusal(self, one: NumberedJob, error: RowRefusedError) -> ExportedLineError:

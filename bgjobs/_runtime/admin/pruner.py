@@ -21,6 +21,7 @@ from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import ChangeRefused, Pruned, StoreFailed
 from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.operations import operations_of
 
 BATCH = 1000
 """Rows in one transaction: a fraction of a second, as other writes may have to wait for it."""
@@ -32,7 +33,7 @@ MOST_REFUSED = 10
 
 @final
 class Pruner:
-    """Deletes ended jobs that are older than the retention, once per interval."""
+    """Deletes what is older than the retention, once per interval."""
 
     def __init__(self, services: ClientServices) -> None:
         self._services = services
@@ -56,6 +57,17 @@ class Pruner:
                     total += deleted
         if total:
             self._services.bus.emit(Pruned, total)
+        await self._prune_audit()
+
+    async def _prune_audit(self) -> None:
+        """Delete all entries of the audit that are old enough now."""
+        services, age = self._services, self._services.config.retention.audit
+        operations = operations_of(services.store)
+        if age is None or operations is None:
+            return
+        now, prune = services.clock.store_now(), operations.prune_audit
+        while await services.dispatch.once(prune, age, limit=BATCH, now=now) == BATCH:
+            pass
 
     async def _prune_state(self, state: EndState, age: timedelta) -> AsyncGenerator[int]:
         """Yield how many jobs each call has deleted, until all are or too many were refused.

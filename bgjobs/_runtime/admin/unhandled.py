@@ -43,6 +43,13 @@ class UnhandledJobs:
     """Whether all of the jobs are runs of a scheduled job."""
 
 
+_MARKED = (
+    "the end of jobs of worker {!r} waits for a process that runs it, for its on_failure: "
+    "start one, or end the jobs with bgjobs jobs delete; bgjobs jobs list --queue on_failure "
+    "has them"
+)
+
+
 async def find_unhandled(
     services: ClientServices, operations: Operations
 ) -> list[UnhandledJobs]:
@@ -98,6 +105,23 @@ def _runners(config: Config) -> dict[str, list[str]]:
     for job in config.scheduled_jobs:
         found.setdefault(job.worker.name, []).append(job.name)
     return found
+
+
+async def marked_findings(
+    services: ClientServices, operations: Operations
+) -> Sequence[Finding]:
+    """Return a finding for each worker whose marked ends no running queue seems to write."""
+    commands = await services.dispatch.call(operations.commands, ())
+    if not commands.marked:
+        return []
+    now = services.clock.store_now()
+    owners = await services.dispatch.call(operations.get_owners, now=now)
+    running = {owner.name for owner in owners}
+    names = sorted(commands.marked)[:MOST_REPORTED]
+    return [
+        Finding("on_failure", "warning", _MARKED.format(candidate.worker))
+        for candidate in candidates(services.config, names, running)
+    ]
 
 
 async def _unhandled(services: ClientServices, candidate: Candidate) -> UnhandledJobs | None:

@@ -43,7 +43,7 @@ class Heartbeat:
         self._bus = services.bus
         self._registry = services.registry
         self._workers = services.workers.all
-        self._loop_seen = 0.0
+        self._loop_seen = self._clock.monotonic()
         self._loop_thread = 0
         self._blocker: str | None = None
         self._skew = 0.0
@@ -51,6 +51,7 @@ class Heartbeat:
         self._recovery = services.dispatch.recovery
         self._recovered = False
         self._services = services
+        self._lag = self._last_lag = 0.0
 
     async def run(self) -> None:
         """Renew leases until cancelled."""
@@ -63,6 +64,19 @@ class Heartbeat:
         self._loop_thread = threading.get_ident()
         async with background_thread(self._beat_until):
             await self._watch_loop()
+
+    @property
+    def lag(self) -> float:
+        """By how many seconds the loop was late at the last check, or is late with the next."""
+        if self._clock.inline:
+            return 0.0
+        missing = self._clock.monotonic() - self._loop_seen - self._look_every
+        return max(self._last_lag, missing)
+
+    def take_lag(self) -> float:
+        """Return by how many seconds the loop was late at most since the last call."""
+        lag, self._lag = self._lag, 0.0
+        return lag
 
     def _beat_until(self, stop: threading.Event) -> None:
         began, pause = self._clock.monotonic(), 0.0
@@ -115,7 +129,8 @@ class Heartbeat:
             due = current_time() + pause
             await sleep(pause)
             self._loop_seen = self._clock.monotonic()
-            lag = current_time() - due
+            self._last_lag = lag = current_time() - due
+            self._lag = max(self._lag, lag)
             if lag > LAG_LIMIT:
                 self._bus.emit(LoopLag, lag, self._blocker)
             self._blocker = None

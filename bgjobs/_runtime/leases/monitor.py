@@ -18,7 +18,6 @@ from attrs import frozen
 
 from bgjobs._core.jobs import Job, Owner
 from bgjobs._core.outcomes import (
-    Cancelled,
     Crashed,
     Interrupted,
     cancelled_instead,
@@ -29,6 +28,7 @@ from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.registry import DeadOwner
 from bgjobs._runtime.persistence.reads import each_page, readable
 from bgjobs._runtime.persistence.unreadable import set_refused_apart
+from bgjobs._runtime.persistence.with_work import end_with_hook, mark_end, report_hook
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError
 from bgjobs.events import (
@@ -39,8 +39,9 @@ from bgjobs.events import (
     MonitorReleasing,
 )
 from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.operations import operations_of
 from bgjobs.stores.pages import Page
-from bgjobs.stores.types import NewJob, Notice
+from bgjobs.stores.types import NewJob, Notice, Written
 
 PAGE = 500
 """Jobs that are read at once, and committed together."""
@@ -67,15 +68,17 @@ class Held:
 
 
 async def end_cancelled(
-    services: WorkerServices, job: Job, put_back: Requeue, cancelled: Cancelled
-) -> ReleasedJob:
+    services: WorkerServices, job: Job, put_back: Requeue, written: Written
+) -> ReleasedJob | None:
     """End a job that the store did not put back, because an operator has cancelled it.
 
-    The store has ended it already, unless it is a run of a schedule: that is ended here,
-    together with the next run.
+    Returns:
+        What the store has written already; or, for a job that it left reserved, what is written
+        here. None if the end was marked, so that `MarkedEnds` writes it.
     """
-    settlement = cancelled_instead(put_back, cancelled)
-    if job.occurrence is None:
+    held = job.reservation
+    settlement = cancelled_instead(put_back, written.cancelled[held])
+    if held not in written.still_reserved:
         return ReleasedJob(settlement, (), kept=True)
     return await _end(services, job, settlement)
 
@@ -178,7 +181,7 @@ async def _give_one_back(
     if end is None:
         return
     if end.kept:
-        _report(services, held, end.settlement, dead)
+        report_release(services, held, end.settlement, dead)
         services.planner.settled(job, end.settlement, end.followers)
     services.announce(Notice(frozenset({job.name})))
 
@@ -186,33 +189,45 @@ async def _give_one_back(
 async def _write(
     services: WorkerServices, job: Job, settlement: Fail | Requeue
 ) -> ReleasedJob | None:
-    """Return what was written; None if the row of the job was refused."""
+    """Return what was written; None if the row was refused, or if the end was marked."""
     try:
         if not isinstance(settlement, Requeue):
             return await _end(services, job, settlement)
         written = await services.settlements.settle(settlement)
-        cancelled = written.cancelled.get(job.reservation)
-        if cancelled is None:
+        if not written.cancelled:
             return ReleasedJob(settlement, (), not written.lost)
-        return await end_cancelled(services, job, settlement, cancelled)
+        return await end_cancelled(services, job, settlement, written)
     except RowRefusedError:
         await set_refused_apart(services, job)
         return None
 
 
-async def _end(services: WorkerServices, job: Job, settlement: Fail | Cancel) -> ReleasedJob:
+async def _end(
+    services: WorkerServices, job: Job, settlement: Fail | Cancel
+) -> ReleasedJob | None:
+    """End a job; None if its end was marked, as its worker has a function for it."""
+    operations = operations_of(services.store)
+    if operations is not None and await mark_end(services, operations, settlement):
+        services.announce(Notice(commands=True))
+        return None
     followers = services.planner.followers(job, settlement)
+    if hook := services.workers.hook(job.name, settlement):
+        done = await end_with_hook(services, settlement, hook, followers)
+        report_hook(services, services.bus, "monitor", job, done)
+        return ReleasedJob(settlement, followers, done.kept)
     written = await services.settlements.settle(settlement, followers)
     return ReleasedJob(settlement, followers, not written.lost)
 
 
-def _report(
+def report_release(
     services: WorkerServices,
     held: Held,
     settlement: Fail | Cancel | Requeue,
     dead: DeadOwner | None,
 ) -> None:
+    """Emit how the job of an owner was released; `dead` is the owner if it ran here."""
     job, queue = held.job, held.owner.name
+    services.counts.process.add(job, settlement, None)
     bus = services.planner.bus_for(job, services.bus)
     if isinstance(settlement, Cancel):
         bus.emit(JobCancelled, queue, job, settlement.reason, settlement.by)

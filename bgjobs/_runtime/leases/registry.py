@@ -45,6 +45,10 @@ class Lease:
         """Return for how many seconds its owner may still rely on it; 0 when it is over."""
         return 0.0 if self.refused else max(0.0, self.until - now)
 
+    def since_renewal(self, now: float) -> float:
+        """Return how many seconds ago the last renewal that succeeded was begun."""
+        return now - (self.until - self.seconds * TRUSTED_SHARE)
+
 
 @final
 @frozen

@@ -63,7 +63,8 @@ async def first_commands(services: WorkerServices, state: QueueState) -> None:
 
 
 def apply(services: WorkerServices, commands: Commands) -> None:
-    """Pause and resume queues, and cancel jobs that they hold."""
+    """Pause and resume queues, cancel jobs that they hold, and report marked ends."""
+    services.marks.add(commands.marked)
     for queue in services.queues:
         if not queue.is_scheduled:
             queue.set_paused_everywhere(paused=queue.name in commands.paused)

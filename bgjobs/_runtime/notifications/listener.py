@@ -26,7 +26,7 @@ from bgjobs._runtime.persistence.threads import background_thread
 from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
-from bgjobs.stores.port import ChangeSource
+from bgjobs.stores.change_source import ChangeSource
 from bgjobs.stores.types import ANY_CHANGE
 
 LISTENER_TIMEOUT = 14.0

@@ -52,6 +52,27 @@ class Wakeup:
 
 
 @final
+class Marks:
+    """The workers whose jobs have a marked end, from the task that finds the marks."""
+
+    def __init__(self) -> None:
+        self._names = frozenset[str]()
+        self._wakeup = Wakeup()
+
+    def add(self, names: frozenset[str]) -> None:
+        """Add workers, and wake the task that waits in `take`."""
+        if names:
+            self._names |= names
+            self._wakeup.set()
+
+    async def take(self) -> frozenset[str]:
+        """Wait until there are some, and remove and return them."""
+        await self._wakeup.wait()
+        names, self._names = self._names, frozenset[str]()
+        return names
+
+
+@final
 class Wakeups:
     """The wakeups of this process, by the workers whose jobs they are for."""
 

@@ -6,6 +6,7 @@ All of it runs in the task of the caller, which waits until the jobs are committ
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from attrs import evolve
 
@@ -29,18 +30,30 @@ async def enqueue(
     """Store jobs in one transaction; see `Client.enqueue_many`."""
     new = _prepared(services, requests)
     _check_known(services, {request.name for request in new})
-    return await _store_new(services, new)
+    return await _store_new(services, new, new_ids(len(new)))
+
+
+async def enqueue_one(
+    services: ClientServices, request: JobRequest[Any], job_id: UUID
+) -> Job[Any]:
+    """Store a job of this id; return it, or the job that has its unique key."""
+    new = _prepared(services, [request])
+    _check_known(services, {one.name for one in new})
+    [job] = await _store_new(services, new, [job_id])
+    return job
 
 
 async def enqueue_for_any(
     services: ClientServices, requests: Iterable[JobRequest[Any]]
 ) -> Sequence[Job[Any]]:
     """Store jobs as `enqueue` does, also of workers that only other processes know."""
-    return await _store_new(services, _prepared(services, requests))
+    new = _prepared(services, requests)
+    return await _store_new(services, new, new_ids(len(new)))
 
 
-async def _store_new(services: ClientServices, new: Sequence[JobRequest]) -> Sequence[Job]:
-    ids = new_ids(len(new))
+async def _store_new(
+    services: ClientServices, new: Sequence[JobRequest], ids: Sequence[UUID]
+) -> Sequence[Job]:
     stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
     jobs = await _store(services, stored, _TRIES) if stored else ()
     for job_id, job in zip(ids, jobs, strict=True):

@@ -9,16 +9,16 @@ has not begun. While the store is unavailable `run` repeats the batches with bac
 `Store.write` recognizes rows of an earlier try by their ids.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, final
+from typing import final
 
 from anyio import Event, move_on_after
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.jobs import Job, Reservation
-from bgjobs._core.settlements import Report, Settlement, Succeed
+from bgjobs._core.settlements import Report, Settlement
 from bgjobs._runtime.cancellation import raise_if_cancelled, run_shielded
 from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.dispatch import Dispatch
@@ -127,26 +127,6 @@ class GroupCommit:
         elif tickets:
             self._waiting += tickets
             self._work.set()
-
-    async def complete(
-        self, end: Succeed, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
-    ) -> bool:
-        """Settle a job as succeeded, together with what `work` writes; False if it was lost.
-
-        This runs in a transaction of its own, so slow user code cannot delay other writes.
-        Waits as long as the store is unavailable, like `settle`.
-        """
-        verb, tries = self._dispatch.store.complete, 0
-        while True:
-            try:
-                now = self._clock.store_now()
-                done = await self._dispatch.once(
-                    verb, end.reservation, work, followers, result=end.result, now=now
-                )
-                return done or (tries > 0 and await was_settled(self._dispatch, end))
-            except StoreUnavailableError:
-                await self._dispatch.pause(tries)
-                tries += 1
 
     async def run(self) -> None:
         """Commit batches until `finish`; shielded from cancellation, so no write is cut off.
@@ -347,7 +327,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - the others of the batch are committed
             return error
         if reason is not None:
-            return Written(stored, (), {held: reason})
+            return Written(stored, (), {held: reason}, {held} & set(written.still_reserved))
         return Written(stored, (held,) if held in written.lost else ())
 
 

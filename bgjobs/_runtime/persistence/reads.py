@@ -5,6 +5,7 @@ with the rows behind them. An unavailable store ends a read with `StoreUnavailab
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -21,6 +22,9 @@ from bgjobs.stores.pages import Listing, Page, unreadable_in
 from bgjobs.stores.types import Counts
 
 J = TypeVar("J", bound=StoredJob | UnreadableJob)
+
+_COUNTED_PAGE = 1_000
+"""Jobs that are read at once to be counted."""
 
 
 async def readable(
@@ -107,3 +111,20 @@ async def counts(
         return found
     count = operations.count_unreadable
     return evolve(found, unreadable=await services.dispatch.call(count, at_most=at_most))
+
+
+async def count_matching(
+    services: ClientServices, wanted: JobFilter[State], at_most: int
+) -> int:
+    """Return how many jobs a filter selects; where the store cannot count them, read them."""
+    if wanted == JobFilter[State](wanted.state, name=wanted.name):
+        names = None if wanted.name is None else [wanted.name]
+        found: int = getattr(await counts(services, names, at_most), wanted.state)
+        return min(found, at_most)
+    read = 0
+    async with aclosing(each_page(services, wanted, _COUNTED_PAGE)) as pages:
+        async for jobs in pages:
+            read += len(jobs)
+            if read >= at_most:
+                break
+    return min(read, at_most)

@@ -45,8 +45,9 @@ from bgjobs._core.outcomes import (
 from bgjobs._core.retries import decision
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
+from bgjobs._runtime.persistence.work_errors import WorkUnavailableError
 from bgjobs._runtime.queues.answers import awaited, call_in_thread
-from bgjobs._runtime.queues.handler_errors import HandlerCrashedError, WorkUnavailableError
+from bgjobs._runtime.queues.handler_errors import HandlerCrashedError
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs._runtime.queues.middleware import MiddlewareStack
 from bgjobs._runtime.queues.progress import JobProgress, ProgressChannel, SilenceLimit

@@ -38,7 +38,8 @@ from bgjobs._runtime.queues.handler_client import HandlerClient
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.places import Places
 from bgjobs._runtime.queues.progress import ProgressChannel
-from bgjobs._runtime.queues.settler import Settler, report_callback
+from bgjobs._runtime.queues.reports import report_callback
+from bgjobs._runtime.queues.settler import Settler
 from bgjobs._runtime.queues.slot import Slot, Slots
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices

@@ -14,7 +14,7 @@ from typing import final
 from anyio import move_on_after
 
 from bgjobs._core.jobs import Job
-from bgjobs._core.outcomes import Cancelled, is_suspect, put_back, with_end
+from bgjobs._core.outcomes import is_suspect, put_back, with_end
 from bgjobs._core.settlements import Requeue
 from bgjobs._runtime.leases.monitor import end_cancelled, running_jobs
 from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
@@ -25,7 +25,7 @@ from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.pages import unreadable_in
-from bgjobs.stores.types import Owner
+from bgjobs.stores.types import Owner, Written
 
 MARGIN = 4.0
 """How many jobs are reserved ahead: so many times what finishes during one reservation.
@@ -315,19 +315,18 @@ class Fetcher:
                 raise
             return
         for job in jobs if written.cancelled else ():
-            cancelled = written.cancelled.get(job.reservation)
-            if cancelled is not None:
-                await self._cancel(job, released[job.reservation], cancelled)
+            if job.reservation in written.cancelled:
+                await self._cancel(job, released[job.reservation], written)
 
     def _released(self, job: Job, delay: timedelta | None) -> Requeue:
         now = self._services.time.shown()
         return put_back(with_end(job, "released", now, self._owner), delay)
 
-    async def _cancel(self, job: Job, released: Requeue, cancelled: Cancelled) -> None:
+    async def _cancel(self, job: Job, released: Requeue, written: Written) -> None:
         """Emit the end of a job that an operator cancelled before it was released."""
-        services = self._services
-        ended = await end_cancelled(services, job, released, cancelled)
-        if ended.kept:
+        services, cancelled = self._services, written.cancelled[job.reservation]
+        ended = await end_cancelled(services, job, released, written)
+        if ended is not None and ended.kept:
             bus = services.planner.bus_for(job, self._state.bus)
             bus.emit(JobCancelled, self._state.name, job, cancelled.reason, cancelled.by)
             services.planner.settled(job, ended.settlement, ended.followers)

@@ -9,87 +9,40 @@ is written by the task of its slot.
 """
 
 from contextlib import nullcontext
-from datetime import timedelta
 from functools import partial
+from random import Random
 from typing import final
 from uuid import UUID
 
 from attrs import define, evolve, field
 
-from bgjobs._core.jobs import Job, Owner
+from bgjobs._core.hooks import FailureHook
+from bgjobs._core.jobs import Owner
 from bgjobs._core.outcomes import (
-    Discarded,
     Outcome,
     RetryPolicy,
     Returned,
-    Snoozed,
     settle,
 )
-from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs._runtime.bus import Bus, callback_error
+from bgjobs._core.settlements import Cancel, Fail, Requeue, Settlement, Succeed
 from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.monitor import end_cancelled
 from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
+from bgjobs._runtime.persistence.with_work import complete, end_with_hook, report_hook
+from bgjobs._runtime.persistence.work_errors import raised_by_work
 from bgjobs._runtime.queues.attempt import Attempt
-from bgjobs._runtime.queues.handler_errors import HandlerCrashedError, raised_by_work
+from bgjobs._runtime.queues.handler_errors import HandlerCrashedError
 from bgjobs._runtime.queues.progress import JobProgress
+from bgjobs._runtime.queues.reports import report_callback, report_end
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError, StoreError
-from bgjobs.events import (
-    JobAttemptFailed,
-    JobCancelled,
-    JobDiscarded,
-    JobFailed,
-    JobReleased,
-    JobSnoozed,
-    JobSucceeded,
-    QueueError,
-    ReservationLost,
-)
+from bgjobs.events import QueueError, ReservationLost
 from bgjobs.stores.types import Notice, Written
-
-
-def report_end(
-    bus: Bus, queue: str, job: Job, outcome: Outcome, settlement: Settlement, seconds: float
-) -> None:
-    """Emit how a run ended, after it is committed."""
-    match outcome, settlement:
-        case _, Succeed():
-            bus.emit(JobSucceeded, queue, job, seconds)
-        case Discarded(reason), _:
-            bus.emit(JobDiscarded, queue, job, reason)
-        case _, Cancel(reason=reason, by=by):
-            bus.emit(JobCancelled, queue, job, reason, by)
-        case Snoozed(delay), _:
-            bus.emit(JobSnoozed, queue, job, delay)
-        case _, Fail(error=error):
-            bus.emit_failure(JobFailed, queue, job, error)
-        case _, Drop():
-            pass  # the planner emits OccurrencesMissed
-        case _, Requeue():
-            _report_requeue(bus, queue, job, settlement)
-
-
-def _report_requeue(bus: Bus, queue: str, job: Job, put_back: Requeue) -> None:
-    if put_back.attempts == job.attempts:
-        bus.emit(JobReleased, queue, job)
-    else:
-        delay = put_back.delay or timedelta(0)
-        bus.emit(JobAttemptFailed, queue, job, put_back.errors[-1].error, delay)
-
-
-def report_callback(
-    queue: QueueState, services: WorkerServices, job: Job, callback: str, error: BaseException
-) -> None:
-    """Emit what a user's function raised that decides about a failed attempt of this job."""
-    bus = services.planner.bus_for(job, queue.bus)
-    bus.emit(QueueError, queue.name, callback_error(callback, error))
-
 
 MOST_REFUSED = 3
 """Ends of one kind that may be refused in a row; more is not a problem of single rows."""
@@ -107,14 +60,15 @@ class End(Ticket):
     attempt: Attempt
     outcome: Outcome
     settler: "Settler"
+    hook: FailureHook | None = field(default=None, init=False)
+    """The function of its worker that writes in the same transaction."""
     progress: JobProgress | None = field(default=None, init=False)  # pyright: ignore[reportIncompatibleVariableOverride] - as above
 
     @property
     def holds_slot(self) -> bool:
         """Whether the slot waits until it is written, as more than this end is written."""
-        return bool(self.enqueue) or (
-            isinstance(self.settlement, Succeed) and bool(self.attempt.completions)
-        )
+        more = self.attempt.completions if isinstance(self.settlement, Succeed) else self.hook
+        return bool(self.enqueue or more)
 
     @property
     def withdrawn(self) -> bool:
@@ -141,10 +95,13 @@ class Settler:
         queue = control.config
         self._culprits = culprits
         self._control = control
+        self._counts = services.counts.of_owner(owner.id)
         self._services = services
         self._owner = owner
         self._guard = guard
-        policy = RetryPolicy(max_retries=queue.max_retries, backoff=queue.backoff)
+        policy = RetryPolicy(
+            max_retries=queue.max_retries, backoff=queue.backoff, random=Random()
+        )
         self._policies = {
             worker.name: policy.overridden(worker.max_retries, worker.backoff)
             for worker in queue.workers
@@ -168,7 +125,7 @@ class Settler:
         try:
             await run_shielded(self._settle_until_closed)
         finally:
-            self.is_cut_off = True
+            self.is_cut_off = self._counts.is_closed = True
 
     def close(self) -> None:
         """Make `run` end as soon as all ends are settled."""
@@ -244,8 +201,10 @@ class Settler:
     def _end(self, attempt: Attempt, outcome: Outcome) -> End:
         if isinstance(outcome, Returned):  # a shortcut, as nearly all do
             settlement: Settlement = Succeed(attempt.job.reservation, outcome.result)
+            hook = None
         else:
             settlement = self._decide(attempt, outcome)
+            hook = attempt.worker.failure_hook
         job = attempt.job
         followers = (
             () if job.occurrence is None else self._services.planner.followers(job, settlement)
@@ -253,6 +212,8 @@ class Settler:
         end = End(followers, settlement, attempt, outcome, self)
         if attempt.result is not None and isinstance(settlement, Succeed):
             end.result_size = len(attempt.result)
+        if hook is not None and hook.covers(settlement):
+            end.hook = hook
         if attempt.progress is not None and attempt.progress.last is not None:
             end.progress = attempt.progress
         return end
@@ -304,6 +265,9 @@ class Settler:
             else:
                 self._report(end, kept=answer)
             return
+        if end.hook is not None and end.hook.covers(end.settlement):
+            await self._end_with_hook(end, end.settlement, end.hook)
+            return
         settle = self._services.settlements.settle
         written = await settle(end.settlement, end.enqueue, end.progress)
         if written.cancelled:
@@ -321,18 +285,29 @@ class Settler:
             end.progress = None
         try:
             work = attempt.completing()
-            return await settlements.complete(success, work, end.enqueue)
+            return await complete(self._services, success, work, end.enqueue)
         except HandlerCrashedError:
             raise
         except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
             return self._end(attempt, attempt.raised(raised_by_work(error)))
+
+    async def _end_with_hook(
+        self, end: End, settlement: Fail | Cancel, hook: FailureHook
+    ) -> None:
+        done = await end_with_hook(self._services, settlement, hook, end.enqueue, end.progress)
+        control, job = self._control, end.attempt.job
+        report_hook(self._services, control.bus, control.name, job, done)
+        self._report(end, kept=done.kept)
 
     async def _cancel(self, end: End, written: Written) -> None:
         """Emit the end of a job that an operator cancelled before it was put back."""
         attempt, put_back = end.attempt, end.settlement
         [cancelled] = written.cancelled.values()
         if isinstance(put_back, Requeue):
-            ended = await end_cancelled(self._services, attempt.job, put_back, cancelled)
+            ended = await end_cancelled(self._services, attempt.job, put_back, written)
+            if ended is None:
+                self._release(end)
+                return
             changed = End(ended.followers, ended.settlement, attempt, cancelled, self)
             changed.progress = end.progress  # it was written with the other end
             self._report(changed, kept=ended.kept)
@@ -350,9 +325,10 @@ class Settler:
                 self._written.add(type(end.settlement))
             if end.progress is not None:
                 end.progress.store()
+            seconds = end.attempt.ended - end.attempt.started
+            self._counts.add(job, end.settlement, seconds)
             if bus.has_listeners or isinstance(end.settlement, Fail):
                 name = self._control.name
-                seconds = end.attempt.ended - end.attempt.started
                 report_end(bus, name, job, end.outcome, end.settlement, seconds)
             services.planner.settled(job, end.settlement, end.enqueue)
             if end.enqueue or job.name in self._capped:

@@ -1,8 +1,9 @@
 """What users do with a scheduled job, of their own application or of another process.
 
-No task belongs to it: its methods run in the task of the caller, which waits until a change is
-stored. A caller that is cancelled leaves its change pending where the scheduled job runs, and
-so does an unavailable store; the task of the scheduled job makes it later.
+No task belongs to it: its methods run in the task of the caller, which records the change and
+waits until it is stored. If the caller is cancelled while it waits, its change stays pending
+where the scheduled job runs, and so it does while the store is unavailable; the task of the
+scheduled job makes it later.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from bgjobs._core.config import ScheduledJob
 from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.recurrence import paused, replanned, resumed
+from bgjobs._runtime.admin.audit import Action, audited
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.persistence.enqueue import enqueue_for_any
 from bgjobs._runtime.scheduled.kept_row import KeptRow
@@ -58,23 +60,34 @@ class ScheduleControl:
             current = await row.current()
             return None if current is None else current.occurrence
 
-    async def pause(self) -> None:
+    async def pause(self, *, by: str | None = None) -> None:
         """Start no run until `resume`.
 
         A run that has failed and waits for its next attempt is abandoned.
+
+        Args:
+            by: Who pauses it, for the audit.
         """
-        bus = await self._change(lambda _: Change(paused, begun_too=True))
+        bus = await self._change("pause", by, lambda _: Change(paused, begun_too=True))
         bus.emit(ScheduledJobPaused, self.name)
 
-    async def resume(self) -> None:
-        """Plan the next run; runs that were missed while it was paused are not made up."""
-        bus = await self._change(lambda _: Change(resumed))
+    async def resume(self, *, by: str | None = None) -> None:
+        """Plan the next run; runs that were missed while it was paused are not made up.
+
+        Args:
+            by: Who resumes it, for the audit.
+        """
+        bus = await self._change("resume", by, lambda _: Change(resumed))
         bus.emit(ScheduledJobResumed, self.name)
 
-    async def replace(self, schedule: Schedule) -> None:
+    async def replace(self, schedule: Schedule, *, by: str | None = None) -> None:
         """Follow another schedule from now on; a run that is due already comes first.
 
         A process that starts later with other settings returns to those.
+
+        Args:
+            schedule: The new schedule.
+            by: Who replaces it, for the audit.
 
         Raises:
             NoOccurrenceError: The schedule has ended; nothing is changed.
@@ -87,23 +100,36 @@ class ScheduleControl:
         self._services.lifecycle.check()
         check_schedule("replace", schedule)
         schedule.next_after(self._services.time.now())
-        await self._change(follow)
+        await self._change("replace", by, follow)
 
-    async def trigger(self) -> Job:
-        """Enqueue an extra run; the planned run stays. Raises the same as `Client.enqueue`."""
+    async def trigger(self, *, by: str | None = None) -> Job:
+        """Enqueue an extra run; the planned run stays. Raises the same as `Client.enqueue`.
+
+        Args:
+            by: Who triggers it, for the audit.
+        """
         self._services.lifecycle.check()
-        async with self._open_row() as row:
+        async with self._open_row() as row, self._audited("trigger", by) as action:
             _check(row)
-            return (await enqueue_for_any(self._services, [row.request]))[0]
+            [job] = await enqueue_for_any(self._services, [row.request])
+            action.changed = 1
+            return job
 
-    async def _change(self, change: Callable[[ScheduledRow], Change]) -> Bus:
+    async def _change(
+        self, what: str, by: str | None, change: Callable[[ScheduledRow], Change]
+    ) -> Bus:
         """Make a change, and return the bus for the events of the scheduled job."""
         self._services.lifecycle.check()
-        async with self._open_row() as row:
+        async with self._open_row() as row, self._audited(what, by) as action:
             _check(row)
             row.add(change(row))
+            action.changed = None  # it stays pending after an error where this process runs it
             await row.apply_pending()
+            action.changed = 1
             return row.bus
+
+    def _audited(self, what: str, by: str | None) -> AbstractAsyncContextManager[Action]:
+        return audited(self._services, f"{what}_schedule", self.name, by)
 
 
 @final
@@ -114,7 +140,7 @@ class ScheduledJobControl(ScheduleControl):
     and outlives this process. A run that has begun ends first. If this process runs it, the
     change is made at its end, and the call does not wait. If another process runs it, the call
     waits for its end. After a cancellation or an error of the call, this process still makes
-    the change later; when it stops, it tries once more without waiting.
+    the change later, if it was recorded; when it stops, it tries once more without waiting.
     """
 
     def __init__(self, row: KeptRow, services: ClientServices) -> None:

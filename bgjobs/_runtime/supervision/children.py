@@ -1,6 +1,7 @@
 """The children of one running application, and how they are started.
 
-services       heartbeat, commands, monitor, watch, pruner, progress; they end after the queues
+services       heartbeat, commands, monitor, marked ends, watch, pruner, progress, activity;
+|              they end last
 '- queues      queues and scheduled jobs, one child each; they end when they are stopped
 """
 
@@ -12,9 +13,11 @@ from typing import final
 from anyio.abc import TaskGroup
 
 from bgjobs._core.config import Queue, ScheduledJob
+from bgjobs._runtime.activity.writer import ActivityWriter
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.admin.pruner import Pruner
 from bgjobs._runtime.leases.heartbeat import Heartbeat
+from bgjobs._runtime.leases.marked_ends import MarkedEnds
 from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs._runtime.notifications.commands import CommandListener
 from bgjobs._runtime.notifications.listener import ChangeListener
@@ -44,7 +47,9 @@ class Children:
         self._node = f"{socket.gethostname()}:{os.getpid()}"
         self.admin: Admin = Admin(services, self.scheduled_jobs)
         """The methods for operators of this application, and of its handlers."""
-        self._has_services = False
+        self._activity: ActivityWriter | None = None
+        """Made with the services, which the first queue starts."""
+        self._heartbeat = Heartbeat(services)
         self._rows: dict[str, KeptRow] = {}
 
     def start(self, background: TaskGroup, queues: TaskGroup) -> None:
@@ -54,6 +59,11 @@ class Children:
             self.start_queue(queue)
         for job in self._services.config.scheduled_jobs:
             self.start_scheduled_job(job)
+
+    @property
+    def loop_lag(self) -> float:
+        """By how many seconds the event loop is late now."""
+        return self._heartbeat.lag
 
     def _consumer(self, state: QueueState) -> Consumer:
         return Consumer(state, self._services, self._node, self.admin)
@@ -110,9 +120,11 @@ class Children:
         return row
 
     async def finish_changes(self) -> None:
-        """Make the changes that waited for runs to end; call it when all have ended."""
+        """Write what is left to write; call it when all runs have ended."""
         for row in self._rows.values():
             await row.apply_at_the_end()
+        if self._activity is not None:
+            await self._activity.finish()
 
     def _check_name(self, name: str) -> None:
         row = self._rows.get(name)
@@ -124,8 +136,7 @@ class Children:
             )
 
     def _start(self, queue: QueueState, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        if not self._has_services:
-            self._has_services = True
+        if self._activity is None:
             self._start_services()
         self._services.queues.append(queue)
         self._services.workers.add(queue.config.workers)
@@ -142,10 +153,13 @@ class Children:
         self._services.wakeups.unsubscribe(queue.jobs_available)
 
     def _start_services(self) -> None:
-        services = self._services
-        self.start_service("heartbeat", Heartbeat(services).run)
+        services, heartbeat = self._services, self._heartbeat
+        self._activity = ActivityWriter(services, self._node, heartbeat.take_lag)
+        self.start_service("heartbeat", heartbeat.run)
         self.start_service("commands", CommandListener(services).run)
         self.start_service("monitor", Monitor(services).run)
+        self.start_service("marked ends", MarkedEnds(services).run)
         self.start_service("watch", ChangeListener(services).run)
         self.start_service("pruner", Pruner(services).run)
         self.start_service("progress", services.progress.run)
+        self.start_service("activity", self._activity.run)

@@ -8,7 +8,7 @@ import click
 
 import bgjobs
 from bgjobs.cli.names import check_queue, complete_queues
-from bgjobs.cli.options import json_option
+from bgjobs.cli.options import by_option, json_option
 from bgjobs.cli.output import as_json, tables, terminal
 from bgjobs.cli.output.formats import distinct_prefixes
 from bgjobs.cli.session import CommandSession, pass_session
@@ -36,24 +36,26 @@ def queues(context: click.Context, *, with_json: bool) -> None:
 
 @queues.command()
 @_name
+@by_option
 @pass_session
-def pause(session: CommandSession, name: str) -> None:
+def pause(session: CommandSession, name: str, by: str | None) -> None:
     """Start no new jobs of this queue until you resume it.
 
     This applies to all nodes. Jobs that are running finish.
     """
     check_queue(session.config, name)
-    session.run(lambda client: client.admin.pause_queue(name))
+    session.run(lambda client: client.admin.pause_queue(name, by=by))
     terminal.line(f"paused queue {name} on all nodes")
 
 
 @queues.command()
 @_name
+@by_option
 @pass_session
-def resume(session: CommandSession, name: str) -> None:
+def resume(session: CommandSession, name: str, by: str | None) -> None:
     """Start jobs of this queue again."""
     check_queue(session.config, name)
-    session.run(lambda client: client.admin.resume_queue(name))
+    session.run(lambda client: client.admin.resume_queue(name, by=by))
     terminal.line(f"resumed queue {name} on all nodes")
 
 

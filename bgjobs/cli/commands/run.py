@@ -1,22 +1,28 @@
 """`bgjobs run`: run the queues and scheduled jobs of the application until a signal."""
 
 import logging
+import re
 import signal
-from collections.abc import AsyncIterator, Collection
+import socket
+from collections.abc import AsyncIterator, Collection, Generator
+from contextlib import contextmanager
 from typing import Literal, final
 
 import anyio
 import click
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 import bgjobs
 from bgjobs._core.text import visible
+from bgjobs.cli import server
 from bgjobs.cli.errors import CommandError
 from bgjobs.cli.names import check_queue, complete_queues
 from bgjobs.cli.output import terminal
 from bgjobs.cli.session import CommandSession, pass_session
 
 _logger = logging.getLogger("bgjobs")
+_PORT = re.compile(r"[0-9]{1,5}")
+_LAST_PORT = 65_535
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -47,12 +53,19 @@ _LEVELS = ("debug", "info", "warning", "error")
     show_default=True,
     help="The lowest level that is logged to stderr.",
 )
+@click.option(
+    "--health",
+    "health_at",
+    metavar="HOST:PORT",
+    help="Where to answer /live and /ready to an orchestrator; port 0 takes a free one.",
+)
 @pass_session
 def run(
     session: CommandSession,
     backend: Literal["trio", "asyncio"] | None,
     queues: tuple[str, ...],
     log_level: str,
+    health_at: str | None,
     *,
     with_schedules: bool,
 ) -> None:
@@ -68,7 +81,9 @@ def run(
         )
     selected = _selected(config, queues, with_schedules=with_schedules)
     _set_up_logging(log_level)
-    anyio.run(_run, _with_log_listener(selected), backend=backend or config.event_loop)
+    event_loop = backend or config.event_loop
+    with _health_server(health_at, event_loop) as health:
+        anyio.run(_run, _with_log_listener(selected), health, backend=event_loop)
 
 
 def _selected(
@@ -90,10 +105,7 @@ def _selected(
 
 
 def _set_up_logging(level: str) -> None:
-    # Has no effect if the application has set up its own logging.
-    logging.basicConfig(
-        handlers=[terminal.log_handler("%(asctime)s %(levelname)s %(message)s")]
-    )
+    terminal.log_to_stderr()
     _logger.setLevel(level.upper())
 
 
@@ -103,17 +115,35 @@ def _with_log_listener(config: bgjobs.Config) -> bgjobs.Config:
     return evolve(config, listeners=[*config.listeners, bgjobs.log_listener])
 
 
-async def _run(config: bgjobs.Config) -> None:
+@contextmanager
+def _health_server(health_at: str | None, event_loop: str) -> Generator["_HealthServer | None"]:
+    """Listen where an orchestrator asks, before any queue starts."""
+    if health_at is None:
+        yield None
+        return
+    host, port = _host_and_port(health_at)
+    server.check_extra("--health")
+    with server.listening(host, port) as listener:
+        yield _HealthServer(server.url_of(host, listener), listener, event_loop)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not _PORT.fullmatch(port) or int(port) > _LAST_PORT:
+        expected = "expected HOST:PORT, such as 127.0.0.1:8080"
+        raise CommandError(f"--health: {expected}, found {text!r}")
+    return host, int(port)
+
+
+async def _run(config: bgjobs.Config, health: "_HealthServer | None") -> None:
     stop = _Shutdown(config.grace)
     try:
         # Signals are received before the store opens: it may have to wait for the database.
         with stop.scope, anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async with anyio.create_task_group() as group:
                 group.start_soon(stop.on_signals, signals)
-                async with bgjobs.run(config) as bg:
-                    stop.bg = bg
-                    _logger.info("running %s; Ctrl-C stops it", visible(_names(config)))
-                    await bg.wait_stopping()
+                await _run_until_stopped(config, health, stop)
                 group.cancel_scope.cancel()
     except BaseException:
         if not stop.is_interrupted:
@@ -121,6 +151,38 @@ async def _run(config: bgjobs.Config) -> None:
     _logger.info("stopped before anything ran" if stop.bg is None else "stopped")
     if stop.is_interrupted:
         raise KeyboardInterrupt
+
+
+async def _run_until_stopped(
+    config: bgjobs.Config, health: "_HealthServer | None", stop: "_Shutdown"
+) -> None:
+    ended = anyio.Event()
+    # The server outlives the application, so that it answers while handlers finish.
+    async with anyio.create_task_group() as serving:
+        async with bgjobs.run(config) as bg:
+            stop.bg = bg
+            if health is not None:
+                serving.start_soon(health.serve, bg, ended)
+            _logger.info("running %s; Ctrl-C stops it", visible(_names(config)))
+            await bg.wait_stopping()
+        ended.set()
+
+
+@final
+@frozen
+class _HealthServer:
+    """What serves the answers to an orchestrator."""
+
+    url: str
+    listener: socket.socket
+    event_loop: str
+
+    async def serve(self, bg: bgjobs.BgJobs, ended: anyio.Event) -> None:
+        """Answer until the application has ended."""
+        from bgjobs.web import health  # noqa: PLC0415 - needs the libraries checked before
+
+        _logger.info("answering at %s/live and %s/ready", self.url, self.url)
+        await server.serve(health(bg), self.event_loop, self.listener, ended)
 
 
 @final

@@ -7,7 +7,7 @@ import click
 import bgjobs
 from bgjobs._core.text import visible
 from bgjobs.cli.names import check_schedule, complete_schedules
-from bgjobs.cli.options import json_option
+from bgjobs.cli.options import by_option, json_option
 from bgjobs.cli.output import as_json, tables, terminal
 from bgjobs.cli.session import CommandSession, pass_session
 
@@ -66,11 +66,12 @@ def _preview(job: bgjobs.ScheduledJob, count: int) -> str:
 
 @schedules.command()
 @_name
+@by_option
 @json_option
 @pass_session
-def trigger(session: CommandSession, name: str, *, with_json: bool) -> None:
+def trigger(session: CommandSession, name: str, by: str | None, *, with_json: bool) -> None:
     """Run a scheduled job once now, in addition to its planned runs."""
-    job = session.run(lambda client: client.admin.schedule(name).trigger())
+    job = session.run(lambda client: client.admin.schedule(name).trigger(by=by))
     if with_json:
         terminal.json(as_json.job(job))
     else:
@@ -79,23 +80,25 @@ def trigger(session: CommandSession, name: str, *, with_json: bool) -> None:
 
 @schedules.command()
 @_name
+@by_option
 @pass_session
-def pause(session: CommandSession, name: str) -> None:
+def pause(session: CommandSession, name: str, by: str | None) -> None:
     """Start no run of this schedule until you resume it.
 
     This applies to all nodes.
     """
-    session.run(lambda client: client.admin.schedule(name).pause())
+    session.run(lambda client: client.admin.schedule(name).pause(by=by))
     terminal.line(f"paused schedule {name} on all nodes")
 
 
 @schedules.command()
 @_name
+@by_option
 @pass_session
-def resume(session: CommandSession, name: str) -> None:
+def resume(session: CommandSession, name: str, by: str | None) -> None:
     """Plan runs of this schedule again.
 
     Runs that were missed meanwhile are not made up.
     """
-    session.run(lambda client: client.admin.schedule(name).resume())
+    session.run(lambda client: client.admin.schedule(name).resume(by=by))
     terminal.line(f"resumed schedule {name} on all nodes")

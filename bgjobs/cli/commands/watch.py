@@ -9,18 +9,16 @@ import anyio
 import click
 from attrs import define, evolve, frozen
 from rich.console import RenderableType
-from rich.text import Text
 
 import bgjobs
 from bgjobs._core.exceptions import unwrapped
-from bgjobs._core.text import visible
 from bgjobs.cli import snapshot as snapshots
 from bgjobs.cli.errors import one_line
 from bgjobs.cli.names import short_ids
-from bgjobs.cli.output import as_json, progress, tables, terminal
+from bgjobs.cli.output import as_json, overview, tables, terminal
 from bgjobs.cli.output.formats import absolute_time, iso_time, short_duration
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.snapshot import Ended, Outage, Rate, Snapshot, rate
+from bgjobs.cli.snapshot import Ended, Outage, Snapshot, rate
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import Event, StoreFailed
 
@@ -189,10 +187,10 @@ class _LiveView:
 
     def snapshot(self, before: Snapshot | None, now: Snapshot) -> None:
         self.seen = (before, now)
-        self.draw(snapshot_picture(before, now, self.zone))
+        self.draw(overview.frame(before, now, self.zone, None))
 
     def outage(self, outage: Outage) -> None:
-        self.draw(snapshot_picture(*self.seen, self.zone, outage))
+        self.draw(overview.frame(*self.seen, self.zone, outage))
 
 
 def snapshot_json(before: Snapshot | None, now: Snapshot) -> dict[str, as_json.Json]:
@@ -206,6 +204,9 @@ def snapshot_json(before: Snapshot | None, now: Snapshot) -> dict[str, as_json.J
         "running": [as_json.job(job) for job in now.running],
         "failed": [as_json.job(job) for job in now.failed],
         "unhandled": [as_json.unhandled(jobs) for jobs in now.unhandled],
+        "waiting_for": None if now.waiting_for is None else now.waiting_for.total_seconds(),
+        "last_hour": [as_json.activity(found) for found in now.activity],
+        "next_runs": [as_json.schedule(state) for state in now.next_runs],
     }
 
 
@@ -221,101 +222,17 @@ def _rates_json(
 
 def snapshot_line(before: Snapshot | None, now: Snapshot, zone: tzinfo | None) -> str:
     """Return a snapshot as one line."""
-    return "; ".join(_summary(before, now, zone))
-
-
-def _summary(before: Snapshot | None, now: Snapshot, zone: tzinfo | None) -> list[str]:
-    succeeded, failed = (_rate_text(rate(state, before, now)) for state in _ENDED)
+    succeeded, failed = (tables.rate_text(rate(state, before, now)) for state in _ENDED)
     parts = [
         f"{absolute_time(now.at, zone)}: {tables.counts_text(now.counts)}",
         f"{succeeded} succeeded/s, {failed} failed/s",
     ]
-    idle = ", ".join(f"{jobs.waiting:,} of {visible(jobs.worker)}" for jobs in now.unhandled)
-    return [*parts, f"unhandled: {idle}"] if idle else parts
-
-
-def _rate_text(found: Rate | None) -> str:
-    return "?" if found is None else str(found)
-
-
-def snapshot_picture(
-    before: Snapshot | None,
-    now: Snapshot | None,
-    zone: tzinfo | None,
-    outage: Outage | None = None,
-) -> RenderableType:
-    """Draw an outage if there is one, the queues, the running jobs and the last failures."""
-    parts: list[RenderableType] = [] if outage is None else [_outage(now, outage, zone)]
-    if now is not None:
-        parts += _snapshot_parts(before, now, zone)
-    return tables.stacked(*parts)
-
-
-def _snapshot_parts(
-    before: Snapshot | None, now: Snapshot, zone: tzinfo | None
-) -> list[RenderableType]:
-    parts: list[RenderableType] = [
-        Text("\n".join(_summary(before, now, zone)), style="bold"),
-        _queues(before, now),
-    ]
-    if now.running:
-        parts.append(_running(now))
-    if now.failed:
-        parts.append(tables.jobs(now.failed, now.at, now.ids))
-    return parts
-
-
-def _queues(before: Snapshot | None, now: Snapshot) -> RenderableType:
-    return tables.table(
-        (
-            "queue",
-            "state",
-            "owners",
-            "waiting",
-            "delayed",
-            "running",
-            "succeeded/s",
-            "failed/s",
-        ),
-        [
-            (
-                row.name,
-                tables.state_of_queue(row),
-                row.owners,
-                tables.number(row.counts.waiting),
-                tables.number(row.counts.delayed),
-                tables.number(row.counts.running),
-                _rate_text(rate("succeeded", before, now, row.name)),
-                _rate_text(rate("failed", before, now, row.name)),
-            )
-            for row in now.queues
-        ],
-    )
-
-
-def _running(now: Snapshot) -> RenderableType:
-    # The last column, so that the others stay where they are when it comes and goes.
-    bars = ["progress"] if any(job.progress for job in now.running) else []
-    return tables.table(
-        ("running job", "worker", "for", "attempt", *bars),
-        [
-            (
-                now.ids.get(job.id, str(job.id)),
-                job.name,
-                "" if job.reserved_at is None else short_duration(now.at - job.reserved_at),
-                job.attempts + 1,
-                *(progress.bar(job.progress) for _ in bars),
-            )
-            for job in now.running
-        ],
-    )
-
-
-def _outage(now: Snapshot | None, outage: Outage, zone: tzinfo | None) -> RenderableType:
-    lines = [_outage_line(outage, zone)]
-    if now is not None:
-        lines.append(f"Last snapshot, of {absolute_time(now.at, zone)}:")
-    return Text("\n".join(lines), style="bold red")
+    if now.activity:
+        parts.append(tables.activity_text(now.activity))
+    if now.waiting_for is not None:
+        parts.append(overview.waiting_text(now))
+    idle = overview.unhandled_text(now)
+    return "; ".join([*parts, f"unhandled: {idle}"] if idle else parts)
 
 
 def _outage_line(outage: Outage, zone: tzinfo | None) -> str:

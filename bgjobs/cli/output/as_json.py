@@ -196,6 +196,18 @@ def owner(found: bgjobs.LiveOwner) -> dict[str, Json]:
     }
 
 
+def audit_entry(found: bgjobs.AuditEntry) -> dict[str, Json]:
+    """Return what an operator did."""
+    return {
+        "id": str(found.id),
+        "at": iso_time(found.at),
+        "by": found.author,
+        "action": found.action,
+        "subject": found.subject,
+        "changed": found.changed,
+    }
+
+
 def unhandled(found: bgjobs.UnhandledJobs) -> dict[str, Json]:
     """Return the jobs of one worker that no process runs."""
     return {
@@ -203,6 +215,18 @@ def unhandled(found: bgjobs.UnhandledJobs) -> dict[str, Json]:
         "waiting": found.waiting,
         "since": iso_time(found.since),
         "queues": [*found.runners],
+    }
+
+
+def activity(found: bgjobs.Activity) -> dict[str, Json]:
+    """Return what the queues did for one worker; durations are in seconds."""
+    return {
+        "worker": found.worker,
+        "succeeded": found.succeeded,
+        "failed": found.failed,
+        "retried": found.retried,
+        "cancelled": found.cancelled,
+        **{f"p{percent}": found.quantile(percent / 100) for percent in (50, 95, 99)},
     }
 
 

@@ -52,11 +52,19 @@ def relative_time(moment: datetime, now: datetime) -> str:
 
 def absolute_time(moment: datetime, zone: tzinfo | None) -> str:
     """Return a time to the second in a time zone; None is the zone of the machine."""
+    return _in_zone(moment, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def clock_time(moment: datetime, zone: tzinfo | None) -> str:
+    """Return the time of day to the second in a time zone."""
+    return _in_zone(moment, zone).strftime("%H:%M:%S")
+
+
+def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
     try:
-        moment = moment.astimezone(zone)
+        return moment.astimezone(zone)
     except (OverflowError, ValueError):
-        moment = moment.astimezone(UTC)  # the calendar of that zone does not reach so far
-    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
+        return moment.astimezone(UTC)  # the calendar of that zone does not reach so far
 
 
 def time_and_age(moment: datetime, now: datetime, zone: tzinfo | None) -> str:

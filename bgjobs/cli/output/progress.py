@@ -7,6 +7,8 @@ from bgjobs.cli.output.formats import relative_time
 
 _CELLS = 10
 """The width of a bar without its frame."""
+WIDTH = _CELLS + len("[] 100 %")
+"""The width of a bar with its part."""
 _HUNDRED = 100
 _LARGE = 10**12
 """Amounts from here on are written with an exponent."""

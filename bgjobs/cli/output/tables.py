@@ -1,7 +1,7 @@
 """Values as tables for people. Nothing here reads the store or writes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from uuid import UUID
 
 from rich.console import Group, RenderableType
@@ -17,7 +17,7 @@ from bgjobs.cli.output.formats import (
     time_and_age,
 )
 from bgjobs.cli.output.layout import Column, Facts, Grid
-from bgjobs.cli.snapshot import QueueRow
+from bgjobs.cli.snapshot import QueueRow, Rate
 from bgjobs.cli.states import COUNT_LIMIT, PRIVATE, headline, last_error, state_time
 
 _COLOURS = {
@@ -34,7 +34,7 @@ _COLOURS = {
 
 _COUNTED = ("waiting", "delayed", "running", "succeeded", "failed", "cancelled")
 """The states of jobs in the order in which their numbers are shown."""
-_NUMBERS = {"attempt", "owners", "progress", "succeeded/s", "failed/s", *_COUNTED}
+_NUMBERS = {"attempt", "changed", "owners", "progress", "succeeded/s", "failed/s", *_COUNTED}
 """Columns that are aligned to the right."""
 _MAX_LENGTH = 1_000
 """Characters of one value that are shown."""
@@ -57,10 +57,11 @@ def table(
         )
         for name in columns
     ]
-    return Grid(drawn, [[*map(_whole, row)] for row in rows])
+    return Grid(drawn, [[*map(cell, row)] for row in rows])
 
 
-def _whole(value: str | int) -> Text:
+def cell(value: str | int) -> Text:
+    """Return a value as it is shown, coloured if it is the name of a state."""
     text = f"{value:,}" if isinstance(value, int) else shown(value)
     return Text(text, style=_COLOURS.get(text, ""))
 
@@ -73,7 +74,7 @@ def shown(value: str) -> str:
 
 def facts(pairs: Iterable[tuple[str, str | int]]) -> Facts:
     """Draw names and values, one pair on each line."""
-    return Facts([(Text(shown(name), style="bold"), _whole(value)) for name, value in pairs])
+    return Facts([(Text(shown(name), style="bold"), cell(value)) for name, value in pairs])
 
 
 def stacked(*parts: RenderableType) -> Group:
@@ -241,9 +242,28 @@ def counts_text(found: bgjobs.Counts) -> str:
     return ", ".join(f"{text} {name}" for name, text in pairs)
 
 
+def activity_text(found: Sequence[bgjobs.Activity]) -> str:
+    """Return what the queues did in the last hour, all workers together."""
+    first, *others = found
+    total = first.plus(*others)
+    ends = [f"{total.succeeded:,} succeeded", f"{total.failed:,} failed"]
+    if total.retried:
+        ends.append(f"{total.retried:,} retried")
+    if total.cancelled:
+        ends.append(f"{total.cancelled:,} cancelled")
+    slow = total.quantile(0.95)
+    took = "" if slow is None else f", 95 % within {short_duration(timedelta(seconds=slow))}"
+    return f"last hour: {', '.join(ends)}{took}"
+
+
 def number(count: int) -> str:
     """Return a count, with a plus sign if counting stopped at the limit."""
     return f"{count:,}+" if count >= COUNT_LIMIT else f"{count:,}"
+
+
+def rate_text(found: Rate | None) -> str:
+    """Return a rate, or a question mark if it is not known."""
+    return "?" if found is None else str(found)
 
 
 def queues(rows: Iterable[QueueRow]) -> Grid:
@@ -318,6 +338,24 @@ def owners(
             )
             for one in found
         ],
+    )
+
+
+def audit(found: Iterable[bgjobs.AuditEntry], zone: tzinfo | None) -> Grid:
+    """Draw what operators did."""
+    return table(
+        ("at", "by", "action", "subject", "changed"),
+        [
+            (
+                absolute_time(one.at, zone),
+                "-" if one.author is None else one.author,
+                one.action,
+                one.subject,
+                "?" if one.changed is None else one.changed,
+            )
+            for one in found
+        ],
+        wrapped="subject",
     )
 
 

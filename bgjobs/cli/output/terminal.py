@@ -244,6 +244,11 @@ def log_handler(form: str) -> logging.Handler:
     return handler
 
 
+def log_to_stderr() -> None:
+    """Log to stderr, unless the application has set up its own logging."""
+    logging.basicConfig(handlers=[log_handler("%(asctime)s %(levelname)s %(message)s")])
+
+
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         shown = copy(record)

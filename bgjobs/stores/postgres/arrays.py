@@ -1,4 +1,4 @@
-"""Arrays as parameters, and the types of the columns of jobs.
+"""Arrays as parameters, and the types of the columns.
 
 Arrays are written in PostgreSQL's binary format here, each in one go. The driver would ask
 every element for its type and quote every text, which was two thirds of the client's time for
@@ -17,7 +17,7 @@ from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
 from bgjobs._core.timestamps import MICROSECOND
-from bgjobs.stores.columns import COUNTS, TIMES
+from bgjobs.stores.columns import COUNTS, MEASURED, TIMES
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """From which the server counts microseconds."""
@@ -114,15 +114,17 @@ _WRITERS: Mapping[str, Callable[[Sequence[Any]], Array]] = {
     "text": texts,
     "smallint": smallints,
     "integer": integers,
+    "bigint": bigints,
     "timestamptz": timestamps,
 }
 _TYPES: Mapping[str, str] = {
     **dict.fromkeys(("id", "reserved_by"), "uuid"),
     "priority": "smallint",
     **dict.fromkeys(COUNTS, "integer"),
+    **dict.fromkeys(MEASURED, "bigint"),
     **dict.fromkeys(TIMES, "timestamptz"),
 }
-"""The types of the columns of jobs; the columns that are not listed have texts."""
+"""The types of the columns; the columns that are not listed have texts."""
 
 
 def parameter(column: str, place: int) -> str:

@@ -2,7 +2,7 @@
 
 A listing that is sorted by id has an index for ended jobs, also those of one worker, and for
 running ones. Where a filter has another property, the listing first looks up the id of the row
-at which the page ends (`until`), which is `filters.EXAMINED` rows away. So it neither reads the
+at which the page ends (`until`), which is `pages.EXAMINED` rows away. So it neither reads the
 whole table for a rare property, nor misses a row that moves while it reads. Waiting jobs are
 indexed by the time at which they are due: their name and this time are such properties.
 """
@@ -17,8 +17,8 @@ from attrs import evolve, frozen
 
 from bgjobs._core.jobs import AnyJob, Job, State, UnreadableJob
 from bgjobs.stores.decoder import LONGEST_SHOWN, Table
-from bgjobs.stores.filters import EXAMINED, JobFilter, with_metadata
-from bgjobs.stores.pages import FEW, Cursor, Listing, Page, checked
+from bgjobs.stores.filters import JobFilter, with_metadata
+from bgjobs.stores.pages import EXAMINED, FEW, Cursor, Listing, Page, checked
 from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.codec import Row
 from bgjobs.stores.postgres.connections import PostgresDatabase

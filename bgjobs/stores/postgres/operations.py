@@ -1,14 +1,16 @@
 """The verbs for operators, and the table of rows that cannot be read."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import final
 from uuid import UUID
 
 from attrs import evolve, frozen
 
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.jobs import LARGEST_COUNT, FailedJob, Job, State, UnreadableJob
 from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.settlements import Cancel, Fail
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.columns import BYTES
 from bgjobs.stores.decoder import Table, first_of_each_job
@@ -16,13 +18,15 @@ from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.operations import Cancellation, Finding, LiveOwner, Migration
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.postgres import codec, diagnostics, schema
-from bgjobs.stores.postgres.arrays import unique_ids, unique_names
+from bgjobs.stores.postgres.activity import PostgresActivity
+from bgjobs.stores.postgres.arrays import texts, unique_ids, unique_names
+from bgjobs.stores.postgres.audit import PostgresAudit
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.listener import ListenConnector
 from bgjobs.stores.postgres.lists import Listings
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.types import Commands
-from bgjobs.stores.values import commands_of, listing, owners_finding
+from bgjobs.stores.types import Commands, MarkedEnd
+from bgjobs.stores.values import commands_of, listing, marked_ends, owners_finding
 
 _SET_APART: dict[Table, str] = {
     "jobs": "set_apart_live",
@@ -49,7 +53,7 @@ _VALIDATE = {
 
 @final
 @frozen(eq=False)
-class PostgresOperations:
+class PostgresOperations(PostgresActivity, PostgresAudit):
     """The operators' verbs of a `PostgresStore`; see `bgjobs.stores.operations`."""
 
     _database: PostgresDatabase
@@ -58,8 +62,9 @@ class PostgresOperations:
 
     def commands(self, owners: Collection[UUID]) -> Commands:
         """Return what these owners are asked to do."""
-        found = self._database.rows("commands", {"owners": unique_ids(owners)})
-        return commands_of(found)
+        values = {"owners": unique_ids(owners), "owner": HOOK_OWNER}
+        found, marked = self._all_rows(values, "commands", "marked_names")
+        return commands_of(found, (name for [name] in marked))
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
         """Stop the queue of this name from reserving jobs; False if it was paused before."""
@@ -82,24 +87,68 @@ class PostgresOperations:
             "ids": unique_ids(job_ids),
             "reason": cancelled.reason,
             "author": cancelled.by,
+            "owner": HOOK_OWNER,
             "now": codec.utc("now", now),
         }
-        first, asked, later = self._all_rows(
-            values, "cancel_waiting", "cancel_running", "cancel_waiting"
+        _, first, asked, marked, later = self._all_rows(
+            values,
+            *("mark_waiting", "cancel_waiting", "cancel_running"),
+            *("mark_waiting", "cancel_waiting"),
         )
         ended = _ids([*first, *later])
-        return Cancellation(ended, [one for one in _ids(asked) if one not in ended])
+        left = dict.fromkeys(_ids([*asked, *marked]))
+        return Cancellation(ended, [one for one in left if one not in ended])
+
+    def register_hooks(self, hooks: Mapping[str, bool], *, now: datetime | None = None) -> None:
+        """Record which workers have an `on_failure` function."""
+        values = {
+            "names": texts([*hooks]),
+            "cancelled": [*hooks.values()],
+            "owner": HOOK_OWNER,
+            "now": codec.utc("now", now),
+        }
+        self._all_rows(values, "open_hook_owner", "register_hooks")
+
+    def mark_end(self, settlement: Fail | Cancel, *, now: datetime | None = None) -> bool:
+        """Leave the end of a reserved job to a process that has its worker."""
+        values = {
+            **codec.settle_values([settlement], codec.utc("now", now)),
+            "state": "failed" if isinstance(settlement, Fail) else "cancelled",
+            "owner": HOOK_OWNER,
+        }
+        return bool(self._database.rows("mark_end", values))
+
+    def marked_ends(
+        self, names: Collection[str], page: Page = FIRST_PAGE
+    ) -> Listing[MarkedEnd]:
+        """Return marked ends of jobs of these workers, by the ids of the jobs."""
+        values = {"names": unique_names(names), "owner": HOOK_OWNER, **page_values(page)}
+        found = self._database.rows("marked_ends", values)
+        return marked_ends((codec.DECODER.job(row[:-3]), *row[-3:]) for row in found)
+
+    def begin_marked(
+        self, job_id: UUID, patience: timedelta, *, now: datetime | None = None
+    ) -> int:
+        """Count a try to write a marked end, and return their number; 0 for none."""
+        values = {
+            "id": job_id,
+            "patience": codec.microseconds(patience),
+            "now": codec.utc("now", now),
+        }
+        tries = self._database.rows("begin_marked", values)
+        return int(tries[0][0]) if tries else 0
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete waiting, ended and unreadable jobs, and return the ids of those deleted."""
-        waiting, ended, unreadable, _ = self._all_rows(
-            {"ids": unique_ids(job_ids)},
+        *deleted, _ = self._all_rows(
+            {"ids": unique_ids(job_ids), "owner": HOOK_OWNER},
             "delete_waiting",
+            "delete_marked",
             "delete_ended",
             "delete_unreadable",
             "delete_cancellations",
         )
-        return list(dict.fromkeys(_ids([*waiting, *ended, *unreadable])))
+        return list(dict.fromkeys(one for rows in deleted for one in _ids(rows)))
 
     def retry(
         self,
@@ -162,7 +211,8 @@ class PostgresOperations:
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Return the owners with a live lease, by name."""
-        found = self._database.rows("get_owners", {"now": codec.utc("now", now)})
+        values = {"hook_owner": HOOK_OWNER, "now": codec.utc("now", now)}
+        found = self._database.rows("get_owners", values)
         return [
             LiveOwner(one, name, node, codec.timestamp(at), left, held)
             for one, name, node, at, left, held in found

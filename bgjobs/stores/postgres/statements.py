@@ -27,6 +27,7 @@ COLUMNS = ColumnLists(
     length="pg_catalog.octet_length({})".format,
     in_calendar="({0} >= '0001-01-01 00:00:00+00' and {0} < '10000-01-01 00:00:00+00')".format,
     beginning="pg_catalog.substr({}, 1, %(longest)s + 1)".format,
+    total="least(pg_catalog.sum({}), 9223372036854775807)::bigint".format,
     value=parameter,
 )
 NOTIFY = (

@@ -13,15 +13,14 @@ from bgjobs._core.arguments import as_listeners
 from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Report, Settlement, Succeed
+from bgjobs._core.settlements import Cancel, Fail, Report, Settlement, Succeed
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
-from bgjobs.stores.decoder import Table
+from bgjobs.stores.change_source import ChangeSource
 from bgjobs.stores.filters import JobFilter
-from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.port import COUNTED, ChangeSource
-from bgjobs.stores.postgres import codec, schema, writes
+from bgjobs.stores.port import COUNTED
+from bgjobs.stores.postgres import codec, reads, schema, with_work, writes
 from bgjobs.stores.postgres.arrays import unique_ids, unique_names
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.enqueue_in import TransactionalEnqueuer
@@ -32,7 +31,7 @@ from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyPool, check_settings, source_of, with_defaults
 from bgjobs.stores.postgres.statements import CLOCK, Dialect
-from bgjobs.stores.types import Counts, NewJob, Notice, Renewal, Written
+from bgjobs.stores.types import Counts, HookedEnd, NewJob, Notice, Renewal, Written
 from bgjobs.stores.values import (
     bounded_age,
     by_verb,
@@ -41,12 +40,6 @@ from bgjobs.stores.values import (
     single,
 )
 
-_FIND: dict[Table, str] = {
-    "jobs_succeeded": "find_succeeded",
-    "jobs_failed": "find_failed",
-    "jobs_cancelled": "find_cancelled",
-}
-"""The tables of ended jobs; they are read after that of live jobs, as a job moves."""
 _PRUNE: dict[EndState, tuple[str, str]] = {
     "succeeded": ("prune_succeeded", "prune_worker_succeeded"),
     "failed": ("prune_failed", "prune_worker_failed"),
@@ -166,7 +159,7 @@ class PostgresStore:
             # Settled first: a scheduled job's next occurrence takes over the unique key.
             ends = writes.settle(self._sql, connection, verbs, instant, progress)
             jobs = writes.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
-            return Written(jobs, ends.lost(settle), ends.cancelled)
+            return Written(jobs, ends.lost(settle), ends.cancelled, ends.reserved)
 
         run = self._database.alone if alone else self._database.together
         return run(work, extra=writes.extra_seconds(enqueue))
@@ -192,7 +185,20 @@ class PostgresStore:
             Exception: Any other error of `work`, psycopg's too, as it is. Nothing is stored.
         """
         settled = Succeed(reservation, result)
-        return writes.complete(self._database, settled, work, enqueue, codec.utc("now", now))
+        return with_work.complete(self._database, settled, work, enqueue, codec.utc("now", now))
+
+    def end_with(
+        self,
+        settlement: Fail | Cancel,
+        work: Callable[[psycopg.Connection[Any], Any], object],
+        enqueue: Sequence[NewJob] = (),
+        *,
+        progress: Report | None = None,
+        now: datetime | None = None,
+    ) -> HookedEnd:
+        """End the job and run `work(connection, job)` in the same transaction."""
+        instant = codec.utc("now", now)
+        return with_work.end_with(self._database, settlement, work, enqueue, progress, instant)
 
     def reserve(
         self,
@@ -225,15 +231,8 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> timedelta | None:
         """Return how long until the first waiting job of these workers is due."""
-        now = codec.utc("now", now)
-        if caps:
-            room = writes.openings_of(self._database, caps, now)
-            first = self.next_due(room.names(names), planned=planned, now=now)
-            return earliest(first, room.reopens_in)
-        values = {"names": unique_names(names), "planned": planned, "now": now}
-        [[wait]] = self._database.rows("next_due", values)
-        due: timedelta | None = wait
-        return due
+        instant = codec.utc("now", now)
+        return reads.next_due(self._database, names, planned=planned, caps=caps, now=instant)
 
     def find_unique(
         self, name: str, unique_key: str, *, now: datetime | None = None
@@ -305,13 +304,7 @@ class PostgresStore:
 
     def find(self, job_id: UUID, *, now: datetime | None = None) -> AnyJob | None:
         """Return the job with this id, live or ended, or None."""
-        values = {"id": job_id, "now": codec.utc("now", now)}
-        if found := self._database.rows("find_live", values):
-            return single(codec.with_state(found[0]))
-        for table, statement in _FIND.items():
-            if found := self._database.rows(statement, values):
-                return codec.DECODER.single(table, found[0])
-        return None
+        return reads.find(self._database, job_id, codec.utc("now", now))
 
     def list(
         self, wanted: JobFilter[State], page: Page = FIRST_PAGE, *, now: datetime | None = None

@@ -4,29 +4,26 @@
 on plain connections and on async ones.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import compress
-from math import inf
-from typing import Any, final
+from typing import final
 from uuid import UUID
 
-import psycopg
 from attrs import frozen
 
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
 from bgjobs._core.outcomes import Cancelled, put_back
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Report, Settlement, Succeed
+from bgjobs._core.settlements import Report, Settlement
 from bgjobs._core.timestamps import as_duration
-from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.postgres import arrays, codec
 from bgjobs.stores.postgres.connections import PostgresDatabase
-from bgjobs.stores.postgres.errors import read_only_explained, work_errors
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import (
     BEGIN,
@@ -63,7 +60,6 @@ _LOCK_WAIT = 0.25
 """Which part of a call's time other jobs may wait for a unique key in another transaction."""
 _TRIES = 10
 """How often the holder of a unique key may end between two statements."""
-_TRANSACTION = b"select pg_catalog.pg_current_xact_id_if_assigned()::text"
 
 EnqueueSteps = Generator[Sequence[Step], list[list[codec.Row]], list[Job]]
 """Yields statements for one round trip, and receives the rows of each."""
@@ -273,58 +269,18 @@ def _without_cancelled(
 ) -> list[codec.Row]:
     """Return the rows of jobs that were put back, and record those that were cancelled."""
     cancelled = {
-        Reservation(*held): Cancelled(reason, by)
-        for *held, reason, by in found
+        Reservation(*held): (Cancelled(reason, by), stays)
+        for *held, reason, by, stays in found
         if reason is not None
     }
     if not cancelled:
         return found
-    for one in chosen:  # the job of a scheduled job may have another reservation by now
+    for one in chosen:  # a job that stays reserved may have another reservation by now
         if one.reservation in cancelled:
-            ends.cancelled[one.reservation] = cancelled[one.reservation]
+            ends.cancelled[one.reservation], stays = cancelled[one.reservation]
+            if stays:
+                ends.reserved.add(one.reservation)
     return [row for row in found if row[3] is None]
-
-
-def complete(
-    database: PostgresDatabase,
-    succeed: Succeed,
-    work: Callable[[psycopg.Connection[Any]], object],
-    new: Sequence[NewJob],
-    now: datetime | None,
-) -> bool:
-    """Run `work` and let the job succeed in one transaction: see `PostgresStore.complete`.
-
-    Our own statements have a time limit, `work` has none. The job becomes a succeeded one after
-    `work`, since PostgreSQL cannot forbid a connection to commit.
-    """
-    sql, live = database.sql, database.live
-    settled = codec.settle_values([succeed], now)
-    with live.transaction(extra=inf) as connection:
-        with live.limited(connection):
-            held = sql.run(connection, sql["lock_reserved"], settled)
-            if not held:
-                sql.run(connection, sql["succeed"], settled)  # deletes a job that ended before
-                return False
-            [[transaction, unique_key]] = held
-            if unique_key is not None:
-                sql.execute(connection, sql["free_unique_key"], settled)
-        with work_errors(sql.label, connection):
-            work(connection)
-        live.check_uncommitted(connection)
-        with live.limited(connection), read_only_explained(sql.label):
-            kept = {"unique_key": unique_key, "result": succeed.result}
-            locked = (sql["succeed_locked"], {**settled, **kept})
-            [[found]], ended = sql.run_all(connection, [(_TRANSACTION, {}), locked])
-            # The driver only knows that a transaction is open, not that it is the same one.
-            if found != transaction or not ended:
-                raise StoreError(
-                    f"{sql.label}: do not end the transaction yourself, not even to begin "
-                    "another one; the job has not succeeded. complete_with commits your writes "
-                    "together with the job: remove commits and rollbacks, and use a savepoint "
-                    "(connection.transaction()) to undo a part"
-                )
-            enqueue(sql, connection, new, now, [succeed.reservation])
-    return True
 
 
 def openings_of(

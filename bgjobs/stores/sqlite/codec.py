@@ -58,6 +58,7 @@ _COLUMNS = ColumnLists(
     length=size_of(sqlite3.sqlite_version_info).format,
     in_calendar=f"{{}} between {FIRST_MICROSECOND} and {LAST_MICROSECOND}".format,
     beginning="substr({}, 1, :longest + 1)".format,
+    total="cast(total({}) as integer)".format,
     value=lambda _, place: f"json_extract(value, '$[{place}]')",
 )
 
@@ -127,6 +128,11 @@ def _settled(settlement: Settlement | Report, now: int) -> list[Any]:
     if isinstance(settlement, Report):
         return [*held, dump_progress(settlement.progress)]
     return held
+
+
+def marked(settlement: Fail | Cancel) -> str:
+    """Return the parameter `settled` of the statements that mark an end."""
+    return to_json([[*fence(settlement), *counted(settlement)]])
 
 
 def fence(settlement: Settlement | Report) -> list[Any]:

@@ -131,9 +131,16 @@ def _snapshot(
     first, *others = statements
     if not others:
         return [run(raw, first, parameters)]
+    return in_transaction(
+        raw, lambda: [run(raw, statement, parameters) for statement in (first, *others)]
+    )
+
+
+def in_transaction(raw: sqlite3.Connection, reading: Callable[[], T]) -> T:
+    """Run a function that only reads, on one state of the database."""
     raw.execute("begin")
     try:
-        found = [run(raw, statement, parameters) for statement in (first, *others)]
+        found = reading()
         raw.execute("commit")
     except BaseException:
         _roll_back(raw)

@@ -23,8 +23,10 @@ from bgjobs.stores.sqlite.connection import (
     Synchronous,
     change,
     connect,
+    in_transaction,
     run,
 )
+from bgjobs.stores.sqlite.counts import COUNTING, counts_of
 from bgjobs.stores.sqlite.errors import translated
 from bgjobs.stores.sqlite.file_lock import FileLock
 from bgjobs.stores.sqlite.files import (
@@ -34,6 +36,7 @@ from bgjobs.stores.sqlite.files import (
     location_problem,
     remarks,
 )
+from bgjobs.stores.types import Counts
 
 Clock = Callable[[], datetime]
 
@@ -219,6 +222,15 @@ class Executor:
         """Return the rows of each of these statements, all of one state of the database."""
         statements = [self.sql[name][0] for name in names]
         return self.connections.reader.snapshot(statements, parameters)
+
+    def counts(self, names: str | None, now: int, at_most: int | None) -> Counts:
+        """Return the counts of `counts_of`, on one state of the database."""
+        sql = {name: self.sql[name][0] for name in COUNTING}
+
+        def count(raw: sqlite3.Connection) -> Counts:
+            return in_transaction(raw, lambda: counts_of(raw, sql, names, now, at_most))
+
+        return self.connections.reader.read(count)
 
     def page(
         self, name: str, wanted: Page, parameters: Parameters, *, one_more: bool = False

@@ -10,8 +10,17 @@ from attrs import frozen
 from bgjobs._core.jobs import State, UnreadableJob
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
 from bgjobs.stores.decoder import LONGEST_SHOWN, Table, as_of
-from bgjobs.stores.filters import EXAMINED, JobFilter
-from bgjobs.stores.pages import FEW, Cursor, Listing, Page, are_in, checked, unreadable_in
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import (
+    EXAMINED,
+    FEW,
+    Cursor,
+    Listing,
+    Page,
+    are_in,
+    checked,
+    unreadable_in,
+)
 from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.connection import Parameters, Row
 from bgjobs.stores.sqlite.executor import Executor

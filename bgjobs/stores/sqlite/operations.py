@@ -7,9 +7,11 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, Job, State, UnreadableJob
 from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.settlements import Cancel, Fail
 from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
 from bgjobs.stores.columns import BYTES
@@ -18,11 +20,13 @@ from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.operations import Cancellation, Finding, LiveOwner, Migration
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page, unreadable_in
 from bgjobs.stores.sqlite import codec, diagnostics, lists, reads, writes
+from bgjobs.stores.sqlite.activity import SQLiteActivity
+from bgjobs.stores.sqlite.audit import SQLiteAudit
 from bgjobs.stores.sqlite.connection import Parameters, Row
 from bgjobs.stores.sqlite.executor import Executor, Transaction
 from bgjobs.stores.sqlite.schema import found_version
-from bgjobs.stores.types import SCHEMA_VERSION, Commands
-from bgjobs.stores.values import listing, owners_finding, pauses_finding
+from bgjobs.stores.types import SCHEMA_VERSION, Commands, MarkedEnd
+from bgjobs.stores.values import listing, marked_ends, owners_finding, pauses_finding
 
 _SET_APART = {
     "jobs": ("set_apart_live", "remove_live"),
@@ -36,7 +40,7 @@ _DELETE_RETRIED = ("delete_retried_failed", "delete_retried_cancelled")
 
 @final
 @frozen(eq=False)
-class SQLiteOperations:
+class SQLiteOperations(SQLiteActivity, SQLiteAudit):
     """The operators' verbs of a `SQLiteStore`; see `bgjobs.stores.operations`."""
 
     _executor: Executor
@@ -44,8 +48,8 @@ class SQLiteOperations:
 
     def commands(self, owners: Collection[UUID]) -> Commands:
         """Return the commands for these owners."""
-        values: Parameters = {"owners": codec.uuids_json(owners)}
-        return reads.as_commands(self._executor.read("commands", values))
+        values: Parameters = {"owners": codec.uuids_json(owners), "owner": str(HOOK_OWNER)}
+        return reads.as_commands(*self._executor.snapshot(("commands", "marked_names"), values))
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
         """Stop the queue of this name from reserving. Return False if it was paused before."""
@@ -67,18 +71,59 @@ class SQLiteOperations:
             "ids": codec.uuids_json(job_ids),
             "reason": cancelled.reason,
             "by": cancelled.by,
+            "owner": str(HOOK_OWNER),
         }
-        names = ("cancel_running", "record_cancelled", "cancel_waiting")
-        asked, _, ended = self._write_all(names, now, values)
+        names = (
+            *("mark_waiting", "hold_waiting", "cancel_running"),
+            *("record_cancelled", "cancel_waiting"),
+        )
+        _, _, asked, _, ended = self._write_all(names, now, values)
         return Cancellation(_ids(ended), _ids(asked))
+
+    def register_hooks(self, hooks: Mapping[str, bool], *, now: datetime | None = None) -> None:
+        """Record which workers have an `on_failure` function."""
+        values = {"hooks": codec.to_json(hooks.items()), "owner": str(HOOK_OWNER)}
+        self._write_all(("open_hook_owner", "register_hooks"), now, values)
+
+    def mark_end(self, settlement: Fail | Cancel, *, now: datetime | None = None) -> bool:
+        """Leave the end of a reserved job to a process that has its worker."""
+        values = {
+            "settled": codec.marked(settlement),
+            **_end_values(settlement),
+            "owner": str(HOOK_OWNER),
+        }
+        with self._executor.writing() as transaction:
+            timed: Parameters = {**values, "now": self._executor.microseconds(now)}
+            marked = transaction.run("mark_end", timed)
+            if marked:
+                transaction.change("hold_marked", timed)
+        return bool(marked)
+
+    def marked_ends(
+        self, names: Collection[str], page: Page = FIRST_PAGE
+    ) -> Listing[MarkedEnd]:
+        """Return marked ends of jobs of these workers, by the ids of the jobs."""
+        values: Parameters = {"names": codec.names_json(names), "owner": str(HOOK_OWNER)}
+        found = self._executor.page("marked_ends", page, values)
+        return marked_ends((codec.DECODER.job(row[:-3]), *row[-3:]) for row in found)
+
+    def begin_marked(
+        self, job_id: UUID, patience: timedelta, *, now: datetime | None = None
+    ) -> int:
+        """Count a try to write a marked end, and return their number; 0 for none."""
+        values: Parameters = {"id": str(job_id), "patience": codec.microseconds(patience)}
+        tries = self._executor.write("begin_marked", now, values)
+        return int(tries[0][0]) if tries else 0
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs that wait or have ended, and return the ids of those deleted."""
         names = (
-            *("delete_waiting", "delete_succeeded", "delete_failed", "delete_cancelled"),
-            *("delete_unreadable", "delete_cancellations"),
+            *("delete_waiting", "delete_marked"),
+            *("delete_succeeded", "delete_failed", "delete_cancelled"),
+            *("delete_unreadable", "delete_cancellations", "delete_marks"),
         )
-        found = self._write_all(names, None, {"ids": codec.uuids_json(job_ids)})
+        values = {"ids": codec.uuids_json(job_ids), "owner": str(HOOK_OWNER)}
+        found = self._write_all(names, None, values)
         return list(dict.fromkeys(one for rows in found for one in _ids(rows)))
 
     def retry(
@@ -227,7 +272,10 @@ class SQLiteOperations:
 
     def _owners(self, now: datetime | None) -> Sequence[LiveOwner | None]:
         """Return the owners with a live lease; None for one that cannot be read."""
-        values: Parameters = {"now": self._executor.microseconds(now)}
+        values: Parameters = {
+            "hook_owner": str(HOOK_OWNER),
+            "now": self._executor.microseconds(now),
+        }
         return [_as_owner(row) for row in self._executor.read("get_owners", values)]
 
     def _write_all(
@@ -260,6 +308,12 @@ def _moved(transaction: Transaction, job: UnreadableJob, moment: int) -> Unreada
         return None
     transaction.change(remove, row)
     return evolve(job, id=UUID(stored[0][0]), found_at=from_microseconds(moment))
+
+
+def _end_values(settlement: Fail | Cancel) -> Mapping[str, str | None]:
+    if isinstance(settlement, Fail):
+        return {"state": "failed", "reason": settlement.error, "author": None}
+    return {"state": "cancelled", "reason": settlement.reason, "author": settlement.by}
 
 
 def _bytes(found: str | UUID | None) -> bytes | None:

@@ -19,18 +19,18 @@ from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import AnyJob, EndState, Job, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Report, Settlement, Succeed
+from bgjobs._core.settlements import Cancel, Fail, Report, Settlement, Succeed
 from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.errors import RowRefusedError, SchemaMismatchError
 from bgjobs.events import Listener
-from bgjobs.stores.decoder import TABLES, as_of
+from bgjobs.stores.change_source import ChangeSource
+from bgjobs.stores.decoder import as_of
 from bgjobs.stores.filters import JobFilter, with_metadata
-from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.port import COUNTED, ChangeSource
+from bgjobs.stores.port import COUNTED
 from bgjobs.stores.sql import check_identifier
-from bgjobs.stores.sqlite import codec, lists, reads, writes
+from bgjobs.stores.sqlite import codec, lists, reads, with_work, writes
 from bgjobs.stores.sqlite.connection import Parameters, Synchronous
 from bgjobs.stores.sqlite.enqueue_in import (
     as_sqlite3,
@@ -50,10 +50,20 @@ from bgjobs.stores.sqlite.files import MEMORY, absolute
 from bgjobs.stores.sqlite.listener import SQLiteChangeSource
 from bgjobs.stores.sqlite.operations import SQLiteOperations
 from bgjobs.stores.sqlite.schema import found_version, migrate
-from bgjobs.stores.types import SCHEMA_VERSION, Counts, NewJob, Notice, Owner, Renewal, Written
+from bgjobs.stores.types import (
+    SCHEMA_VERSION,
+    Counts,
+    HookedEnd,
+    NewJob,
+    Notice,
+    Owner,
+    Renewal,
+    Written,
+)
 from bgjobs.stores.values import bounded_age, listing, single
 
 J = TypeVar("J", Job, AnyJob)
+_CLOSING = ("end_leases", "record_past_owners", "close_owners", "forget_cancellations")
 
 
 @final
@@ -167,7 +177,7 @@ class SQLiteStore:
             # Settled first: a job that ends frees its unique key for the one that follows it.
             ends = writes.settle(transaction, settle, moment, progress)
             jobs = writes.enqueue(transaction, enqueue, moment, ends.written)
-        return Written(jobs, ends.lost(settle), ends.cancelled)
+        return Written(jobs, ends.lost(settle), ends.cancelled, ends.reserved)
 
     def complete(
         self,
@@ -182,17 +192,20 @@ class SQLiteStore:
 
         Return False, without calling `work`, when the reservation is lost.
         """
-        with self._executor.connections.writer.writing() as raw:
-            transaction = Transaction(raw, self._executor.sql)
-            with translated(self.label):
-                moment = self._executor.microseconds(now)
-                succeed = Succeed(reservation, result)
-                written = writes.settle(transaction, [succeed], moment).written
-                if not written:
-                    return False
-                writes.enqueue(transaction, enqueue, moment, written)
-            writes.call_inside(raw, work, self.label)
-        return True
+        success = Succeed(reservation, result)
+        return with_work.complete(self._executor, success, work, enqueue, now)
+
+    def end_with(
+        self,
+        settlement: Fail | Cancel,
+        work: Callable[[Any, Any], object],
+        enqueue: Sequence[NewJob] = (),
+        *,
+        progress: Report | None = None,
+        now: datetime | None = None,
+    ) -> HookedEnd:
+        """End the job and call `work(connection, job)`, in one transaction."""
+        return with_work.end_with(self._executor, settlement, work, enqueue, progress, now)
 
     def reserve(
         self,
@@ -225,18 +238,7 @@ class SQLiteStore:
     ) -> timedelta | None:
         """Return how long until the first unreserved job of these workers is due."""
         moment = self._executor.microseconds(now)
-        if caps:
-            used = self._executor.read("use", {"caps": codec.caps_json(caps), "now": moment})
-            room = reads.as_openings(used, caps)
-            due = self.next_due(room.names(names), planned=planned, now=now)
-            return earliest(due, room.reopens_in)
-        asked: Parameters = {
-            "names": codec.names_json(names),
-            "planned": planned,
-            "now": moment,
-        }
-        first: int | None = self._executor.read("next_due", asked)[0][0]
-        return None if first is None else timedelta(microseconds=first - moment)
+        return reads.next_due(self._executor, names, planned=planned, caps=caps, now=moment)
 
     def find_unique(
         self, name: str, unique_key: str, *, now: datetime | None = None
@@ -294,9 +296,8 @@ class SQLiteStore:
         with self._executor.writing() as transaction:
             moment = self._executor.microseconds(now)
             values: Parameters = {"owners": codec.uuids_json(owners), "now": moment}
-            for name in ("end_leases", "record_past_owners", "close_owners"):
+            for name in _CLOSING:
                 transaction.change(name, values)
-            transaction.change("forget_cancellations", values)
 
     def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
         """Return these owners, live or not; those that cannot be read are left out."""
@@ -305,12 +306,8 @@ class SQLiteStore:
 
     def find(self, job_id: UUID, *, now: datetime | None = None) -> AnyJob | None:
         """Return the job of this id, live or ended, or None."""
-        names = ("find_live", "find_succeeded", "find_failed", "find_cancelled")
-        found = self._executor.snapshot(names, {"id": str(job_id)})
-        for table, rows in zip(TABLES, found, strict=True):
-            if rows:
-                return self._at_the_time(codec.DECODER.single(table, rows[0]), now)
-        return None
+        found = reads.find(self._executor, job_id)
+        return None if found is None else self._at_the_time(found, now)
 
     def _at_the_time(self, job: J, now: datetime | None) -> J:
         return as_of(job, from_microseconds(self._executor.microseconds(now)))
@@ -326,8 +323,9 @@ class SQLiteStore:
         if wanted.state == "unreadable":
             return lists.unreadable(self._executor, page)
         moment = self._executor.microseconds(now)
-        jobs = partial(lists.jobs, self._executor, wanted, now=moment)
-        return with_metadata(jobs, wanted, page)
+        return with_metadata(
+            partial(lists.jobs, self._executor, wanted, now=moment), wanted, page
+        )
 
     def count(
         self,
@@ -337,12 +335,8 @@ class SQLiteStore:
         now: datetime | None = None,
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
-        wanted: Parameters = {
-            "names": None if names is None else codec.names_json(names),
-            "now": self._executor.microseconds(now),
-            "at_most": -1 if at_most is None else at_most,
-        }
-        return Counts(*self._executor.read("count", wanted)[0])
+        wanted = None if names is None else codec.names_json(names)
+        return self._executor.counts(wanted, self._executor.microseconds(now), at_most)
 
     def prune(
         self,

@@ -1,13 +1,11 @@
 """Writes inside a transaction that the caller begins and ends."""
 
 import json
-import sqlite3
-from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import compress
-from typing import Any, final
+from typing import Any
 from uuid import UUID
 
 from bgjobs._core.jobs import Job, Reservation
@@ -16,13 +14,11 @@ from bgjobs._core.outcomes import Cancelled, cancelled_instead, put_back
 from bgjobs._core.settlements import Report, Requeue, Settlement
 from bgjobs._core.text import LONGEST_ERROR, clean_text
 from bgjobs._core.timestamps import from_microseconds
-from bgjobs.errors import StoreError
 from bgjobs.stores.decoder import as_of
 from bgjobs.stores.json_columns import readable
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.connection import Parameters
-from bgjobs.stores.sqlite.errors import disk_errors_translated, translated
 from bgjobs.stores.sqlite.executor import Transaction
 from bgjobs.stores.sqlite.reads import as_openings
 from bgjobs.stores.types import NewJob
@@ -37,14 +33,6 @@ from bgjobs.stores.values import (
     single,
     which_are_free,
 )
-
-_REFUSED = (
-    "the function given to complete_with must neither commit nor roll back, nor close the "
-    "connection; the job has not succeeded. The store commits what it writes together with the "
-    "job: leave commits and rollbacks out ('executescript' commits, too), and use a savepoint "
-    "to take a part back"
-)
-_LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not have
 
 
 def enqueue(
@@ -195,12 +183,14 @@ def _requeue(
     if asked := transaction.run("find_cancellations", codec.settled(chosen, now)):
         held = {one.reservation: one for one in chosen if isinstance(one, Requeue)}
         instead: list[Settlement] = []
-        for job_id, owner, number, *command, is_occurrence in asked:
+        for job_id, owner, number, *command, stays in asked:
             reservation = Reservation(UUID(job_id), UUID(owner), number)
             cancelled = _cancelled(*command)
             if reservation in held:
                 ends.cancelled[reservation] = cancelled
-                if not is_occurrence:  # an occurrence is settled together with the next one
+                if stays:
+                    ends.reserved.add(reservation)
+                else:
                     instead.append(cancelled_instead(held[reservation], cancelled))
         settle(transaction, instead, now)
         ended = codec.uuids_json(one.reservation.job_id for one in instead)
@@ -218,78 +208,3 @@ def index_failures(transaction: Transaction) -> None:
     """Bring the index of error words up to date, after failed jobs were stored or deleted."""
     for name in ("unindex_failures", "forget_failures", "index_failures", "mark_indexed"):
         transaction.change(name, {})
-
-
-def call_inside(raw: sqlite3.Connection, work: Callable[[Any], object], label: str) -> None:
-    """Call `work(raw)` inside the transaction that completes a job.
-
-    Raise `StoreError` when it tries to end the transaction, closes the connection, or leaves a
-    statement that writes unfinished.
-    """
-    with translated(label):
-        raw.execute("savepoint bgjobs_complete")
-    guard = _TransactionGuard(raw)
-    try:
-        with _settings_kept(raw, guard), disk_errors_translated(label):
-            work(raw)
-    except sqlite3.Error as error:
-        if guard.denied:
-            raise StoreError(f"{label}: {_REFUSED}: {error}") from error
-        raise
-    if guard.denied:  # and work has caught the error
-        raise StoreError(f"{label}: {_REFUSED}")
-    try:
-        raw.execute("release bgjobs_complete")
-    except sqlite3.Error as error:
-        raise StoreError(f"{label}: {_REFUSED}: {error}") from error
-
-
-@final
-class _TransactionGuard:
-    """Denies statements that would end the transaction, when SQLite prepares them.
-
-    It is an authorizer: https://sqlite.org/c3ref/set_authorizer.html. If the transaction has
-    ended all the same, it denies everything: each later write would commit by itself.
-    """
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self._raw = raw
-        self.denied: bool = False
-
-    def __call__(self, action: int, operation: str | None, *_: object) -> int:
-        ends = action == sqlite3.SQLITE_TRANSACTION and operation != "BEGIN"
-        if ends or not self._raw.in_transaction:
-            self.denied = True
-            return sqlite3.SQLITE_DENY
-        return sqlite3.SQLITE_OK
-
-
-@contextmanager
-def _settings_kept(raw: sqlite3.Connection, guard: _TransactionGuard) -> Generator[None]:
-    row_factory, text_factory = raw.row_factory, raw.text_factory
-    raw.set_authorizer(guard)
-    # When the transaction has ended, the driver begins another one before it writes, which the
-    # guard denies. SQLite does not ask the guard about statements that were prepared before.
-    raw.isolation_level = "DEFERRED"
-    try:
-        yield
-    finally:
-        denied = guard.denied
-        raw.row_factory, raw.text_factory = row_factory, text_factory
-        with suppress(sqlite3.Error):  # a closed connection is reported later
-            raw.set_authorizer(guard)  # work may have set another one
-            _reset_transaction_control(raw)
-        guard.denied = denied
-        with suppress(sqlite3.Error):
-            raw.set_authorizer(None)
-            raw.set_progress_handler(None, 0)
-            raw.execute("pragma query_only = off")
-
-
-def _reset_transaction_control(raw: sqlite3.Connection) -> None:
-    """Undo what `work` has set. The driver commits as it does so, which the guard denies."""
-    if getattr(raw, "autocommit", _LEGACY) != _LEGACY:
-        any_version: Any = raw  # Python 3.11 does not have it
-        any_version.autocommit = _LEGACY
-    if raw.isolation_level is not None:
-        raw.isolation_level = None

@@ -25,6 +25,8 @@ from typing import Any
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract import (
+    activity,
+    audit,
     cancellations,
     caps,
     changes,
@@ -35,9 +37,11 @@ from bgjobs.testing.contract import (
     filters,
     followers,
     histories,
+    hooks,
     leases,
     lifecycle,
     listings,
+    marked_ends,
     neighbours,
     operated_listings,
     operated_neighbours,
@@ -79,6 +83,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = _checks(
     progress,
     histories,
     completions,
+    hooks,
     results,
     followers,
     leases,
@@ -94,9 +99,12 @@ CHECKS: tuple[Callable[[Store], None], ...] = _checks(
 )
 TRANSACTION_CHECKS: tuple[Callable[[Store, Connect], None], ...] = _checks(transactions)
 OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
+    audit,
     cancellations,
     retries,
     changes,
+    marked_ends,
     operated_listings,
     operated_neighbours,
+    activity,
 )

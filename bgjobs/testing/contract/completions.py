@@ -25,13 +25,13 @@ from bgjobs.testing.contract.steps import (
     take,
 )
 
-_DROP = "drop table if exists contract_effects"
-_MAKE = "create table contract_effects (effect integer)"
-_ADD = "insert into contract_effects values (1)"
+DROP = "drop table if exists contract_effects"
+MAKE = "create table contract_effects (effect integer)"
+ADD = "insert into contract_effects values (1)"
 _COUNT = "select count(*) from contract_effects"
 
 
-def _run(store: Store, *statements: str) -> list[Any]:
+def run(store: Store, *statements: str) -> list[Any]:
     """Run SQL on the database of the store, in the `complete` of a new job."""
     found: list[Any] = []
 
@@ -45,8 +45,9 @@ def _run(store: Store, *statements: str) -> list[Any]:
     return found
 
 
-def _effects(store: Store) -> int:
-    number: int = _run(store, _COUNT)[0][0]
+def effects(store: Store) -> int:
+    """Count the rows that `ADD` has stored."""
+    number: int = run(store, _COUNT)[0][0]
     return number
 
 
@@ -63,11 +64,11 @@ def check_complete_lets_the_job_succeed(store: Store) -> None:
 
 def check_complete_writes_the_effects_of_work(store: Store) -> None:
     """The writes of `work` are committed when `complete` returns."""
-    _run(store, _DROP, _MAKE)
+    run(store, DROP, MAKE)
     held = hold(store)
-    assert store.complete(held.reservation, lambda raw: raw.execute(_ADD), now=NOW)
-    assert _effects(store) == 1
-    _run(store, _DROP)
+    assert store.complete(held.reservation, lambda raw: raw.execute(ADD), now=NOW)
+    assert effects(store) == 1
+    run(store, DROP)
 
 
 def check_work_is_called_once_with_a_connection(store: Store) -> None:
@@ -122,12 +123,12 @@ def check_what_work_gives_back_is_ignored(store: Store) -> None:
 
 def check_what_work_raises_rolls_back_and_comes_out(store: Store) -> None:
     """`complete` raises the same exception; the job stays reserved and nothing is stored."""
-    _run(store, _DROP, _MAKE)
+    run(store, DROP, MAKE)
     held = hold(store)
     expected = ValueError("no")
 
     def work(connection: Any) -> None:
-        connection.execute(_ADD)
+        connection.execute(ADD)
         raise expected
 
     raised: Exception | None = None
@@ -137,11 +138,11 @@ def check_what_work_raises_rolls_back_and_comes_out(store: Store) -> None:
         raised = error
     assert raised is expected
     assert store.find(held.id) == held
-    assert _effects(store) == 0
+    assert effects(store) == 0
     assert store.complete(held.reservation, lambda _: None, now=NOW), (
         "the reservation is still valid"
     )
-    _run(store, _DROP)
+    run(store, DROP)
 
 
 def check_an_error_of_the_driver_in_work_comes_out_as_it_is(store: Store) -> None:
@@ -209,18 +210,18 @@ def check_work_that_commits_by_a_statement_is_an_error(store: Store) -> None:
 
 def check_work_may_use_savepoints(store: Store) -> None:
     """A rollback to a savepoint discards only the writes after it."""
-    _run(store, _DROP, _MAKE)
+    run(store, DROP, MAKE)
 
     def work(connection: Any) -> None:
         for statement in (
-            *("savepoint one", _ADD, "rollback to savepoint one", "release savepoint one"),
-            *("savepoint two", _ADD, "release savepoint two"),
+            *("savepoint one", ADD, "rollback to savepoint one", "release savepoint one"),
+            *("savepoint two", ADD, "release savepoint two"),
         ):
             connection.execute(statement)
 
     assert store.complete(hold(store).reservation, work, now=NOW)
-    assert _effects(store) == 1
-    _run(store, _DROP)
+    assert effects(store) == 1
+    run(store, DROP)
 
 
 def check_a_completed_job_keeps_its_unique_key(store: Store) -> None:
@@ -242,16 +243,16 @@ def check_work_that_rolls_back_is_an_error(store: Store) -> None:
 
 def check_work_that_begins_another_transaction_is_an_error(store: Store) -> None:
     """The writes of that transaction are rolled back; the job stays reserved."""
-    _run(store, _DROP, _MAKE)
+    run(store, DROP, MAKE)
 
     def work(connection: Any) -> None:
-        for statement in ("rollback", "begin", _ADD):
+        for statement in ("rollback", "begin", ADD):
             connection.execute(statement)
 
     held = _assert_refused(store, work)
     assert store.find(held.id) == held
-    assert _effects(store) == 0
-    _run(store, _DROP)
+    assert effects(store) == 0
+    run(store, DROP)
 
 
 def _assert_refused(store: Store, work: Callable[[Any], object], **options: Any) -> Job:

@@ -27,7 +27,7 @@ CHUNKS = [
     range(20),
     *(pytest.param(range(at, at + 20), marks=pytest.mark.slow) for at in (20, 40)),
 ]
-MOST = 60
+MOST = 120
 """The number of seeds within which each mutant is found."""
 
 

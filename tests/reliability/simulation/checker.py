@@ -7,13 +7,14 @@ from uuid import UUID
 
 from attrs import evolve
 
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.jobs import EndState
 from tests.reliability.simulation.database import Change
+from tests.reliability.simulation.ends import EndChecks, counted
+from tests.reliability.simulation.hooks import HookChecks
 from tests.reliability.simulation.plan import Plan
 from tests.reliability.simulation.process import Process, SharedClock
-from tests.reliability.simulation.progress import ProgressChecks
 from tests.reliability.simulation.records import (
-    Histories,
     Journal,
     Owners,
     Run,
@@ -21,9 +22,6 @@ from tests.reliability.simulation.records import (
     Schedules,
 )
 from tests.reliability.simulation.workload import EnqueueLog
-
-MOST_INTERRUPTIONS = 100
-"""The default limit, which no seed reaches."""
 
 
 @final
@@ -41,8 +39,10 @@ class Checker:
         self.owners = Owners(journal)
         self.runs = Runs(journal, shared_clock)
         self._schedules = Schedules(journal)
-        self._histories = Histories(journal, self.owners)
-        self._progress = ProgressChecks(journal, self.owners)
+        self._ends = EndChecks(plan, journal, shared_clock, self.owners)
+        self._histories = self._ends.histories
+        self._progress = self._ends.progress
+        self.hooks = HookChecks(journal, enqueue_log)
         self._plan = plan
         self._journal = journal
         self._shared_clock = shared_clock
@@ -65,7 +65,13 @@ class Checker:
             "asked_again": self._asks,
             "command_forgotten": self._command_forgotten,
             "effect": self._effect,
-            "opened": self.owners.opened,
+            "hooked": lambda *_: None,
+            "marked": lambda _, mark: self.hooks.marked(mark),
+            "marked_again": lambda _, mark: self.hooks.marked(mark),
+            "unmarked": self._unmarked,
+            "restored": self._restored,
+            "restored_cancelled": self._restored,
+            "opened": self._opened,
             "renewed": self._renewed,
             "closed": self._closed,
             "owner_forgotten": self._owner_forgotten,
@@ -104,6 +110,7 @@ class Checker:
             )
             self._check_change(process, change)
         self._check_effects(changes)
+        self.hooks.check_transaction(changes)
         self._schedules.check()
         for job, end in self._retried.items():
             self._journal.fail(f"job {job}: retried, but {end} as well")
@@ -115,6 +122,13 @@ class Checker:
         else:
             check(process, change)
 
+    def _opened(self, process: Process, change: Change) -> None:
+        if change.id == str(HOOK_OWNER):
+            self._journal.expect(self._verb == "register_hooks", f"opened by {self._verb}")
+            self.hooks.has_owner = True
+        else:
+            self.owners.opened(process, change)
+
     def _renewed(self, process: Process, change: Change) -> None:
         if self._verb == "close_owners":
             self.owners.ended(process, change)
@@ -123,6 +137,7 @@ class Checker:
 
     def _closed(self, process: Process, change: Change) -> None:
         held = [row.id for row in self.live.values() if row.owner == change.id]
+        held += self.hooks.held_by(change.id)
         self._journal.expect(not held, f"owner {change.id} closed while it holds {held}")
         self.owners.closed(process, change, self._shared_clock.microseconds())
 
@@ -183,7 +198,9 @@ class Checker:
     def _changed(self, process: Process, new: Change) -> None:
         old = self.live[new.id]
         self.live[new.id] = new
-        if old.owner is None and new.owner is not None:
+        if self.hooks.is_held(new):
+            self._held_for_its_end(process, old, new)
+        elif old.owner is None and new.owner is not None:
             self._reserved(process, old, new)
         elif old.owner is not None and new.owner is None:
             self._released(process, old, new)
@@ -199,11 +216,37 @@ class Checker:
         self._expect(
             new.reservations == old.reservations + 1, new, "a reservation number was skipped"
         )
-        self._expect(_counted(old, new) == (0, 0, 0), new, "counted when it was reserved")
+        self._expect(counted(old, new) == (0, 0, 0), new, "counted when it was reserved")
         self._expect(not self.owners.is_over(new.owner, now), new, "reserved without a lease")
         self._expect(new.instant <= now, new, "reserved before it was due")
         self._expect(new.history == old.history, new, "its history was changed")
         self._progress.kept(old, new)
+
+    def _held_for_its_end(self, process: Process, old: Change, new: Change) -> None:
+        """Check a job whose end is left to a process with its worker."""
+        state = self.hooks.mark_of(new).payload or ""
+        self._expect(self.hooks.covers(new, state), new, "marked, but has no function")
+        if old.owner is None:
+            number = old.reservations + 1
+            same = evolve(old, kind=new.kind, owner=new.owner, reservations=number) == new
+            self._expect(same and self._verb == "cancel", new, "held while it waits")
+            return
+        self._expect(self._verb == "mark_end", new, f"held by {self._verb}")
+        self._expect(new.reservations == old.reservations, new, "held by another number")
+        run = self.runs.of(old.id, old.reservations)
+        if state == "failed":
+            self._ends.check_failure(process, old, new, run)
+        else:
+            self._expect(new.id in self._asked, new, "to be cancelled, but not asked")
+            self._ends.check_unended(process, old, new, run, may_be_cancelled=True)
+
+    def _unmarked(self, process: Process, mark: Change) -> None:
+        self.hooks.unmarked(mark, self.ended.get(mark.id), self._verb)
+
+    def _restored(self, process: Process, new: Change) -> None:
+        old = self.ended[new.id]
+        self.hooks.restored(old, new)
+        self.ended[new.id] = evolve(new, kind=old.kind)
 
     def _released(self, process: Process, old: Change, new: Change) -> None:
         run = self.runs.of(old.id, old.reservations)
@@ -211,64 +254,11 @@ class Checker:
             new.reservations == old.reservations, new, "its reservation number was changed"
         )
         self._expect(new.id not in self._asked, new, "released, though it was cancelled")
-        self._check_unended(process, old, new, run, may_be_cancelled=False)
-
-    def _check_unended(
-        self,
-        process: Process,
-        old: Change,
-        new: Change,
-        run: Run | None,
-        *,
-        may_be_cancelled: bool,
-    ) -> None:
-        """Check the counters and the history of a job that is put back or cancelled."""
-        match _counted(old, new):
-            case 0, 1, 0:
-                self._check_crash(process, old, run)
-                ends = {"crashed"}
-            case 1, 0, 0:
-                self._check_own(process, old, run)
-                self._expect(run is not None and run.failed, new, "counted an attempt")
-                ends = {"failed"}
-            case 0, 0, 1:
-                self._check_own(process, old, run)
-                ends = {"interrupted"}
-            case 0, 0, 0:
-                self._check_own(process, old, run)
-                free = run is None or run.end == "snoozed"
-                ends = {"released" if run is None else "snoozed"}
-                if may_be_cancelled:
-                    free = run is None or run.end != "returned"
-                    ends.add("cancelled")
-                self._expect(free, new, f"put back after {run and run.end}")
-            case counted:
-                ends = set[str]()
-                self._journal.fail(f"job {new.id}: counted {counted}")
-        self._histories.ended(old, new, ends)
-        self._progress.kept(old, new)
-        if ends.isdisjoint(("crashed", "interrupted")):  # by the monitor, perhaps
-            self._progress.ended(new, run)
-
-    def _check_own(self, process: Process, old: Change, run: Run | None) -> None:
-        """Check that the owner of the reservation made the change, after the handler ended."""
-        mine = self.owners.process_of(old.owner) is process
-        self._expect(mine, old, f"settled by {process.name}, which does not hold it")
-        is_over = run is None or (run.end is not None and not run.is_open)
-        self._expect(is_over, old, "settled while it runs")
-
-    def _check_crash(self, process: Process, old: Change, run: Run | None) -> None:
-        """Check that the owner is dead: its lease has ended, or it has reported its death."""
-        if self.owners.is_over(old.owner, self._shared_clock.microseconds()):
-            return
-        mine = self.owners.process_of(old.owner) is process
-        died = mine and UUID(old.owner or "") in process.died
-        self._expect(died, old, f"taken by {process.name} from a living owner")
-        self._expect(run is not None and run.end == "crashed", old, "counted a crash")
+        self._ends.check_unended(process, old, new, run, may_be_cancelled=False)
 
     def _succeeded(self, process: Process, new: Change) -> None:
         run = self._end(process, new)
-        self._check_own(process, new, run)
+        self._ends.check_own(process, new, run)
         returned = run is not None and run.end == "returned"
         self._expect(returned, new, f"succeeded after {run and run.end}")
         self._expect(new.result == (run and run.result), new, f"has the result {new.result}")
@@ -282,44 +272,35 @@ class Checker:
         if old.owner is None:
             self._expect(self._verb == "cancel" and old is not new, new, "cancelled")
             self._expect(new.id not in self.ended, new, "ended twice")
+            self._expect(not self._needs_hook(new), new, "cancelled without its function")
             same = evolve(old, kind=new.kind) == new
             self._expect(same, new, "changed when it was cancelled")
             self.ended[new.id] = new
             return
         run = self._end(process, new)
         self._expect(new.id in self._asked, new, "cancelled, but no operator wants it")
-        self._check_unended(process, old, new, run, may_be_cancelled=True)
+        if self.hooks.is_held(old):
+            self._check_marked(old, new)
+            return
+        self._ends.check_unended(process, old, new, run, may_be_cancelled=True)
 
     def _failed(self, process: Process, new: Change) -> None:
         old = self.live.get(new.id, new)
         run = self._end(process, new)
-        end = ""
-        match _counted(old, new):
-            case 0, 1, 0:
-                end = "crashed"
-                self._check_crash(process, old, run)
-                self._expect(new.crashes > self._plan.max_crashes, new, "failed by crashes")
-            case 0, 0, 1:
-                end = "interrupted"
-                self._expect(
-                    new.interruptions > MOST_INTERRUPTIONS, new, "interrupted too often"
-                )
-            case 0, 0, 0:
-                self._check_own(process, old, run)
-                used_up = (
-                    run is not None and run.failed and new.attempts >= self._plan.max_retries
-                )
-                discarded = run is not None and run.end == "discarded"
-                gave_up = run is not None and run.end == "gave up"
-                end = "discarded" if discarded else "failed"
-                right = used_up or discarded or gave_up
-                self._expect(right, new, f"failed after {run and run.end}")
-            case counted:
-                self._journal.fail(f"job {new.id}: counted {counted}")
-        self._histories.ended(old, new, {end})
-        self._progress.kept(old, new)
-        if end in ("failed", "discarded"):
-            self._progress.ended(new, run)
+        if self.hooks.is_held(old):
+            self._check_marked(old, new)
+        else:
+            self._ends.check_failure(process, old, new, run)
+
+    def _check_marked(self, old: Change, new: Change) -> None:
+        """Check the end of a marked job, which a process with its worker writes."""
+        state = self.hooks.mark_of(new).payload
+        right = (self._verb, new.kind) == ("end_with", state)
+        self._expect(right, new, f"{new.kind} by {self._verb}, marked as {state}")
+        self._expect(evolve(old, kind=new.kind) == new, new, "changed at its end")
+
+    def _needs_hook(self, row: Change) -> bool:
+        return self.hooks.has_owner and self.hooks.covers(row, "cancelled")
 
     def _end(self, process: Process, new: Change) -> Run | None:
         """Record the end of a job; the row of the live job is deleted afterwards."""
@@ -362,11 +343,3 @@ class Checker:
 
     def _expect(self, condition: object, row: Change, text: str) -> None:
         self._journal.expect(condition, f"job {row.id}, reservation {row.reservations}: {text}")
-
-
-def _counted(old: Change, new: Change) -> tuple[int, int, int]:
-    return (
-        new.attempts - old.attempts,
-        new.crashes - old.crashes,
-        new.interruptions - old.interruptions,
-    )

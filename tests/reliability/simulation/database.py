@@ -13,7 +13,8 @@ from tests.reliability.simulation.process import START, SharedClock
 
 TABLES = (
     *("jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled"),
-    *("owners", "past_owners", "cancellations"),
+    *("owners", "past_owners", "cancellations", "failure_hooks", "marked_ends"),
+    *("activity", "processes", "audit"),
 )
 _COLUMNS = (
     "id, payload, occurrence, available_at, "
@@ -27,6 +28,10 @@ _SUCCEEDED = f"{_JOB}, {{0}}.result"
 _OWNER = "{0}.id, {0}.name, null, {0}.lease_expires_at, 0, 0, 0, 0, null, null, null"
 _PAST_OWNER = "{0}.id, {0}.name, null, {0}.closed_at, 0, 0, 0, 0, null, null, null"
 _EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null, null, null"
+_MARK = (
+    "{0}.job_id, {0}.state, null, {0}.marked_at, 0, {0}.tries, 0, 0, {0}.reserved_by, "
+    "null, null"
+)
 _COMMAND = "{0}.job_id, null, null, 0, 0, 0, 0, 0, null, null, null"
 _TRIGGERS = (
     ("stored", "insert", "bgjobs_jobs", "new", _JOB),
@@ -46,6 +51,12 @@ _TRIGGERS = (
     ("closed", "delete", "bgjobs_owners", "old", _OWNER),
     ("owner_forgotten", "delete", "bgjobs_past_owners", "old", _PAST_OWNER),
     ("effect", "insert", "effects", "new", _EFFECT),
+    ("hooked", "insert", "ends", "new", _EFFECT),
+    ("restored", "update", "bgjobs_jobs_failed", "new", _JOB),
+    ("restored_cancelled", "update", "bgjobs_jobs_cancelled", "new", _JOB),
+    ("marked", "insert", "bgjobs_marked_ends", "new", _MARK),
+    ("marked_again", "update", "bgjobs_marked_ends", "new", _MARK),
+    ("unmarked", "delete", "bgjobs_marked_ends", "old", _MARK),
 )
 
 
@@ -57,12 +68,13 @@ class Change:
     kind: str
     id: str
     payload: str | None
-    """The payload of a job, or the name of an owner."""
+    """The payload of a job, the name of an owner, or the state of a mark."""
     occurrence: str | None
     instant: int
     """When a job is due, or when the lease of an owner ends."""
     reservations: int
     attempts: int
+    """The attempts of a job, or the tries of a mark."""
     crashes: int
     interruptions: int
     owner: str | None
@@ -85,7 +97,8 @@ class Database:
         self.store.migrate()
         # The only connection of a store in memory.
         self.raw: Any = self.store._executor.connections.writer.raw
-        self.raw.execute("create table effects (job text, reservations integer)")
+        for table in ("effects", "ends"):
+            self.raw.execute(f"create table {table} (job text, reservations integer)")
         self.raw.execute(f"create table changes (number integer primary key, kind, {_COLUMNS})")
         for kind, event, table, row, columns in _TRIGGERS:
             result = "" if columns is _SUCCEEDED else ", null"
@@ -100,7 +113,7 @@ class Database:
         self._shared_clock = shared_clock
         with suppress(Exception):  # a transaction that a cancelled simulation left open
             self.raw.execute("rollback")
-        for table in (*(f"bgjobs_{table}" for table in TABLES), "effects", "changes"):
+        for table in (*(f"bgjobs_{table}" for table in TABLES), "effects", "ends", "changes"):
             self.raw.execute(f"delete from {table}")
         self._read = 0
         self._written = self.raw.total_changes
@@ -121,6 +134,12 @@ class Database:
     def count(self, table: str) -> int:
         """Return the number of rows of a table."""
         found: int = self.raw.execute(f"select count(*) from {table}").fetchone()[0]
+        return found
+
+    def counted_successes(self) -> int:
+        """Return how many jobs the processes have counted as succeeded."""
+        query = "select coalesce(sum(succeeded), 0) from bgjobs_activity"
+        found: int = self.raw.execute(query).fetchone()[0]
         return found
 
     def _now(self) -> datetime:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, final
 
 from bgjobs import events
+from bgjobs._runtime.leases.marked_ends import UnfinishedHookError
 from bgjobs._runtime.queues.handler_errors import HandlerCrashedError
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from tests.reliability.simulation.checker import Checker
 from tests.reliability.simulation.plan import Plan
 from tests.reliability.simulation.process import Process
 from tests.reliability.simulation.records import Journal
+from tests.reliability.simulation.workload import HookError, raises_at_its_end
 
 
 @final
@@ -36,6 +38,7 @@ class EventChecker:
             events.ReservationLost: self._lost,
             events.JobSucceeded: self._succeeded,
             events.JobCancelled: self._cancelled,
+            events.FailureHookFailed: self._hook_failed,
         }
 
     def __call__(self, event: events.Event) -> None:
@@ -93,6 +96,16 @@ class EventChecker:
         self._journal.expect(
             is_true, f"job {event.job.id}: reported as cancelled, but it was not"
         )
+
+    def _hook_failed(self, event: events.FailureHookFailed) -> None:
+        job = event.job.id
+        if isinstance(event.error, HookError):
+            is_true = raises_at_its_end(job)
+        else:
+            is_gone = isinstance(event.error, UnfinishedHookError)
+            is_true = is_gone and str(job) in self._checker.hooks.given_up
+        if not is_true:
+            self._unexpected(event)
 
     def _unexpected(self, event: object) -> None:
         self._journal.fail(f"{self._process.name}: {event!r}")

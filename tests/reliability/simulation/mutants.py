@@ -11,6 +11,7 @@ from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from bgjobs._core import outcomes
+from bgjobs._core.hooks import FailureHook
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job, Owner
 from bgjobs._runtime.leases.registry import Lease
@@ -201,6 +202,29 @@ def no_wait_for_place() -> Generator[None]:
         yield
 
 
+@contextmanager
+def ends_without_functions() -> Generator[None]:
+    """End jobs without what their functions of `on_failure` write."""
+    with patch.object(FailureHook, "covers", lambda *_: False):
+        yield
+
+
+def unfenced_marks() -> AbstractContextManager[None]:
+    """Mark the end of a job by its id, whatever its reservation is."""
+    return _changed_sql(_FENCE, "mark_end", "hold_marked")
+
+
+def unseen_marks() -> AbstractContextManager[None]:
+    """Do not find the jobs whose end is marked."""
+    return _changed_sql({"where job": "where false and job"}, "marked_ends")
+
+
+def relative_totals() -> AbstractContextManager[None]:
+    """Add the counts of a minute to those that were stored before."""
+    added = {"succeeded = excluded": "succeeded = succeeded + excluded"}
+    return _changed_sql(added, "record_activity")
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -221,5 +245,9 @@ MUTANTS: Mapping[str, Mutant] = {
         no_history,
         every_error_retried,
         no_wait_for_place,
+        ends_without_functions,
+        unfenced_marks,
+        unseen_marks,
+        relative_totals,
     )
 }

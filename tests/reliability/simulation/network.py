@@ -80,6 +80,7 @@ READING = (*("next_due", "count", "find_unique", "abandoned", "find", "list", "f
 WRITING = (
     "write",
     "complete",
+    "end_with",
     "reserve",
     "replace",
     "open_owner",
@@ -89,7 +90,9 @@ WRITING = (
 )
 OPERATIONS = (
     *("commands", "find_unreadable", "count_unreadable"),
-    *("cancel", "retry", "put_back"),
+    *("cancel", "retry", "put_back", "begin_audit", "end_audit", "prune_audit"),
+    *("register_hooks", "mark_end", "marked_ends", "begin_marked"),
+    *("record_activity", "roll_up_activity", "forget_process"),
 )
 
 

@@ -21,7 +21,11 @@ ISOLATED_SHARE = 0.15
 """The share of seeds in which one node loses its connection while it runs jobs."""
 DURATIONS = (0.1, 2.0, 6.0, 1.5 * LEASE)
 """The most seconds that the handlers of a seed take."""
+ISOLATED_DURATIONS = (1.5 * LEASE, 3.0 * LEASE)
+"""The least and the most seconds of handlers on an isolated node, which outlast its lease."""
 
+Durations = tuple[float, float]
+"""The least and the most seconds of a run."""
 Action = Literal[
     "return", "raise", "give up", "discard", "snooze", "crash", "raise in transaction"
 ]
@@ -150,18 +154,14 @@ class Plan:
         return bool(faulty or faults.before or faults.after or slow)
 
 
-def isolates_a_node(seed: int) -> bool:
-    """Whether a node of this seed loses its connection while it runs jobs."""
-    return Random(seed).random() < ISOLATED_SHARE
-
-
 def plan_of(seed: int) -> Plan:
     """Return the plan of a seed."""
     random = Random(seed)
     isolates = random.random() < ISOLATED_SHARE
     nodes = 2 if isolates else random.choice((1, 2, 2, 2, 3, 4))
     duration = (2.5 if isolates else random.choice((0.5, 1.0, 1.5, 2.5))) * LEASE
-    groups = _groups(random, 2.0 * LEASE if isolates else random.choice(DURATIONS))
+    durations = ISOLATED_DURATIONS if isolates else (0.0, random.choice(DURATIONS))
+    groups = _groups(random, durations)
     return Plan(
         seed=seed,
         nodes=nodes,
@@ -251,7 +251,7 @@ def _isolation(random: Random) -> PlannedFault:
     )
 
 
-def _groups(random: Random, longest: float) -> tuple[tuple[PlannedJob, ...], ...]:
+def _groups(random: Random, durations: Durations) -> tuple[tuple[PlannedJob, ...], ...]:
     actions = _actions(random)
     keys = _maybe(random, 0, 1, 3)
     numbers = iter(range(random.randint(1, 7)))
@@ -259,7 +259,9 @@ def _groups(random: Random, longest: float) -> tuple[tuple[PlannedJob, ...], ...
     for number in numbers:
         together = random.choice((0, 0, 0, 2)) if not keys else 0
         group = [number, *islice(numbers, together)]
-        groups.append(tuple(_planned_job(random, one, actions, keys, longest) for one in group))
+        groups.append(
+            tuple(_planned_job(random, one, actions, keys, durations) for one in group)
+        )
     return tuple(groups)
 
 
@@ -292,11 +294,15 @@ def _actions(random: Random) -> tuple[Action, ...]:
 
 
 def _planned_job(
-    random: Random, number: int, actions: tuple[Action, ...], keys: int, longest: float
+    random: Random, number: int, actions: tuple[Action, ...], keys: int, durations: Durations
 ) -> PlannedJob:
+    least, most = durations
     kinds: tuple[Action, ...] = ("return", "return", *actions)
     count = random.choice((1, 1, 2, 3))
-    steps = (Step(random.choice(kinds), longest * random.random() ** 2) for _ in range(count))
+    steps = (
+        Step(random.choice(kinds), least + (most - least) * random.random() ** 2)
+        for _ in range(count)
+    )
     return PlannedJob(
         number=number,
         worker=random.choice(("plain", "plain", "timed")),

@@ -9,6 +9,7 @@ import trio
 from attrs import frozen
 from trio.testing import MockClock
 
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.jobs import EndState
 from tests.reliability.simulation.cluster import Cluster, run_scenario
 from tests.reliability.simulation.database import Database, shared_database
@@ -92,10 +93,14 @@ def _check_the_end(cluster: Cluster) -> None:
     expect(not reserved, f"still reserved: {reserved}")
     expect(not checker.owners.open, f"owners of {checker.owners.open} are left")
     cluster.enqueue_log.check([UUID(job) for job in checker.ended])
+    counted, ended = cluster.database.counted_successes(), len(checker.ended_as("succeeded"))
+    expect(counted <= ended, f"{counted} jobs are counted as succeeded, of {ended}")
     for table, rows in (
         ("bgjobs_jobs", checker.live),
         ("effects", checker.effects),
-        ("bgjobs_owners", checker.owners.rows),
+        ("ends", checker.hooks.effects),
+        ("bgjobs_marked_ends", ()),
+        ("bgjobs_owners", [*checker.owners.rows, *[HOOK_OWNER] * checker.hooks.has_owner]),
         ("bgjobs_past_owners", checker.owners.past),
         *((f"bgjobs_jobs_{state}", checker.ended_as(state)) for state in get_args(EndState)),
     ):

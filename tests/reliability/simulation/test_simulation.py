@@ -11,7 +11,6 @@ import trio
 from trio.testing import MockClock
 
 from tests.reliability.simulation.mutants import MUTANTS
-from tests.reliability.simulation.plan import isolates_a_node
 from tests.reliability.simulation.process import Process
 from tests.reliability.simulation.simulation import SimulationError, check, simulate
 
@@ -39,12 +38,11 @@ EXPECTED_STEPS = {
     *("stored", "changed", "deleted", "succeeded", "failed", "cancelled", "effect"),
     *("orders", "asked", "command_forgotten", "left_failed", "left_cancelled"),
     *("opened", "renewed", "closed", "answered"),
+    *("hooked", "marked", "marked_again", "unmarked", "restored", "restored_cancelled"),
 }
 """The kinds of steps that occur in any hundred seeds."""
-MOST = 500
+MOST = 1_000
 """The number of seeds within which every mutant is found."""
-SEEDS_TO_TRY = {"late_lease_check": isolates_a_node}
-"""The seeds in which the mutant that takes longest can be found."""
 
 
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"from-{seeds[0]}")
@@ -62,11 +60,13 @@ def test_a_hundred_seeds_have_every_kind_of_fault_and_step() -> None:
     assert not missing
 
 
-def test_a_seed_replays_exactly_in_one_process() -> None:
-    first = simulate(11)
-    simulate(12)
-    assert len(first.steps) > 100
-    assert simulate(11).fingerprint == first.fingerprint
+def test_seeds_replay_exactly_in_one_process() -> None:
+    """Eight seeds: each source of random numbers occurs in some of them."""
+    first = [simulate(seed) for seed in range(8)]
+    assert max(len(one.steps) for one in first) > 100
+    assert [simulate(one.seed).fingerprint for one in first] == [
+        one.fingerprint for one in first
+    ]
 
 
 def test_a_seed_replays_exactly_in_another_process() -> None:
@@ -82,7 +82,7 @@ def test_two_seeds_have_different_steps() -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_each_mutant_is_found(name: str) -> None:
     with MUTANTS[name]():
-        assert first_failure(filter(SEEDS_TO_TRY.get(name, any_seed), range(MOST))) is not None
+        assert first_failure(range(MOST)) is not None
 
 
 def test_a_paused_process_is_resumed_when_its_simulation_ends() -> None:
@@ -101,10 +101,6 @@ def test_a_failure_names_the_command_that_replays_it() -> None:
     with MUTANTS["early_sweep"](), pytest.raises(SimulationError, match=r"--seed \d+"):
         for seed in range(MOST):
             check(seed)
-
-
-def any_seed(seed: int) -> bool:
-    return True
 
 
 def first_failure(seeds: Iterable[int]) -> int | None:

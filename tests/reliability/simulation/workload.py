@@ -81,6 +81,24 @@ async def beat(context: bgjobs.JobContext) -> None:
     await _perform(context, BEATS, timed=False)
 
 
+def raises_at_its_end(job: UUID) -> bool:
+    """Whether the function that is called when a job has ended raises."""
+    return job.int % 5 == 0
+
+
+@timed.on_failure(cancelled=True)
+@beat.on_failure
+def write_at_the_end(raw: Any, job: bgjobs.FailedJob | bgjobs.CancelledJob) -> None:
+    """Store the end of a job. Any: the connection of the driver."""
+    raw.execute("insert into ends values (?, ?)", (str(job.id), job.reservations))
+    if raises_at_its_end(job.id):
+        raise HookError
+
+
+class HookError(Exception):
+    """An error of the function that is called when a job has ended."""
+
+
 REPORTS = (0, 0, 1, 2, 7)
 """How often a run reports its progress; which of them, depends on the id of its job."""
 WORKERS = {worker.name: worker for worker in (plain, timed)}

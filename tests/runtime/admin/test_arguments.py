@@ -50,6 +50,11 @@ async def test_invalid_values_are_refused(sqlite_app: Harness) -> None:
             ValueError, match="export_failed: wanted: expected a filter of 'failed', found 'wai"
         ):
             bg.admin.export_failed(waiting)
+        unreadable: Any = bgjobs.JobFilter("unreadable")
+        with pytest.raises(
+            ValueError, match=r"export_jobs: wanted: .* 'cancelled', found 'unreadable'"
+        ):
+            bg.admin.export_jobs(unreadable)
         with pytest.raises(ValueError, match="reschedule: expected one of at= and in_="):
             await bg.admin.reschedule(unknown)
         with pytest.raises(ValueError, match="reason: expected a text, found an empty one"):

@@ -106,6 +106,7 @@ USES: dict[str, Use] = {
     "succeeded": lambda bg: bg.list(bgjobs.JobFilter("succeeded")),
     "failed": lambda bg: bg.list(bgjobs.JobFilter("failed")),
     "count": lambda bg: bg.count(),
+    "count_matching": lambda bg: bg.count_matching(WAITING),
     "next_due": lambda bg: bg.next_due(),
     "drain": lambda bg: bg.drain(),
     "drain of the testing kit": drain,
@@ -116,6 +117,7 @@ USES: dict[str, Use] = {
     "pause": lambda bg: bg.scheduled_job("tick").pause(),
     "cancelled": lambda bg: bg.list(bgjobs.JobFilter("cancelled")),
     "timeline": timeline_of_one_more,
+    "admin.enqueue": lambda bg: bg.admin.enqueue(other.request(1)),
     "admin.retry_all": lambda bg: bg.admin.retry_all(bgjobs.JobFilter("failed")),
     "admin.cancel_all": lambda bg: bg.admin.cancel_all(WAITING, reason="x"),
     "admin.pause_queue": lambda bg: bg.admin.pause_queue("default"),
@@ -351,5 +353,5 @@ def test_the_calls_of_this_file_cover_every_method() -> None:
 
     named = {*USES, add_scheduled_job.__name__}
     switches = {"stop", "wait_stopping", "run_until_stopped", "stop_on_signals"}
-    looked_up = {"queue", "queues", "scheduled_job", "scheduled_jobs", "admin"}
+    looked_up = {"queue", "queues", "scheduled_job", "scheduled_jobs", "admin", "health"}
     assert methods(bgjobs.BgJobs) - switches - looked_up <= named

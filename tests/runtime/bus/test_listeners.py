@@ -148,7 +148,7 @@ async def test_listeners_that_raise_on_each_other_s_failures_do_not_loop(
 COUNTED = {
     "bgjobs._runtime.persistence.enqueue": "JobEnqueued",
     "bgjobs._runtime.queues.slot": "JobStarted",
-    "bgjobs._runtime.queues.settler": "JobSucceeded",
+    "bgjobs._runtime.queues.reports": "JobSucceeded",
     "bgjobs._runtime.persistence.dispatch": "StoreCalled",
 }
 

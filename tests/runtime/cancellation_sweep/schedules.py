@@ -46,7 +46,7 @@ class Change:
     make: Callable[[bgjobs.BgJobs], Awaitable[object]]
     before: Ends = PLANNED
     after: set[Ends]
-    """The allowed states if only the caller was cancelled."""
+    """The allowed states if only the caller was cancelled, once the change was recorded."""
     paused: bool = False
     """Whether the job is paused before."""
     worker: Any = tick
@@ -117,6 +117,8 @@ async def change(wanted: Change, world: World, *, whole: bool) -> None:
                 world.begin()
             with inner:
                 await wanted.make(bg)
+    if not whole and len(world.store.real.operations.list_audit()) > wanted.paused:
+        assert world.state().get(wanted.worker.name, ()) in wanted.after
 
 
 async def add_another(world: World, *, whole: bool) -> None:
@@ -166,7 +168,7 @@ def operations() -> Iterator[Operation]:
             yield Operation(
                 name=f"{one.name}, disturbed in {what}",
                 live=partial(change, one, whole=whole),
-                allowed={one.worker.name: one.after | ({one.before} if whole else set())},
+                allowed={one.worker.name: one.after | {one.before}},
                 finish=partial(goes_on, one.worker),
             )
     for whole in (False, True):

@@ -12,11 +12,13 @@ WRITING = frozenset(
     (
         *("migrate", "write", "complete", "reserve", "replace", "prune", "notify"),
         *("open_owner", "heartbeat", "close_owners", "open", "close", "cancel"),
+        *("begin_audit", "end_audit"),
     )
 )
 TABLES = (
     *("bgjobs_jobs", "bgjobs_jobs_succeeded", "bgjobs_jobs_failed", "bgjobs_jobs_cancelled"),
-    *("bgjobs_cancellations", "bgjobs_owners", "bgjobs_past_owners", "effects"),
+    *("bgjobs_cancellations", "bgjobs_owners", "bgjobs_past_owners"),
+    *("bgjobs_audit", "effects"),
 )
 
 

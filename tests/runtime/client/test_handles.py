@@ -20,7 +20,7 @@ def test_the_handles_of_a_scheduled_job_have_the_verbs_of_its_users_only() -> No
 
 def test_an_application_is_a_client_with_queues_on_top() -> None:
     assert issubclass(bgjobs.BgJobs, bgjobs.Client)
-    waits = {"drain", "next_due", "stop", "wait_stopping", "run_until_stopped"}
+    waits = {"drain", "health", "stop", "wait_stopping", "run_until_stopped"}
     queues = {"stop_on_signals", "queue", "queues", "scheduled_job", "scheduled_jobs"}
     schedules = {"add_scheduled_job", "remove_scheduled_job"}
     added = public(bgjobs.BgJobs) - public(bgjobs.Client)

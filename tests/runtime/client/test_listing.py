@@ -166,3 +166,37 @@ async def test_the_timeline_of_a_job_whose_owner_is_unknown_has_no_queue(app: Ha
         unknown = evolve(job, reserved_by=new_id())
         assert await client.timeline(unknown) == bgjobs.timeline(unknown)
         assert [one.queue for one in await client.timeline(unknown)] == [None] * 3
+
+
+async def test_the_jobs_of_any_filter_are_counted(app: Harness) -> None:
+    put(app, "failed", 1)
+    put(app, "waiting", 3, metadata=(("tenant", "7"),))
+    put(app, "waiting", 2, name="other")
+    waiting = bgjobs.JobFilter("waiting")
+    of_tenant = bgjobs.JobFilter("waiting", metadata={"tenant": "7"})
+    async with bgjobs.connect(app.config(mail)) as client:
+        found = [
+            await client.count_matching(one)
+            for one in (waiting, evolve(waiting, name="other"), of_tenant)
+        ]
+        assert found == [5, 2, 3]
+        for one in (waiting, of_tenant):
+            assert await client.count_matching(one, at_most=2) == 2
+            assert await client.count_matching(one, at_most=0) == 0
+        assert await client.count_matching(bgjobs.JobFilter("unreadable")) == 0
+        with pytest.raises(TypeError, match="count_matching: wanted: expected a JobFilter"):
+            await client.count_matching("waiting")  # type: ignore[arg-type] # the point
+
+
+async def test_a_page_examines_as_many_rows_as_it_may(app: Harness) -> None:
+    """Here are more than are read at once; the next page goes on behind them."""
+    put(app, "waiting", 250)
+    [wanted] = put(app, "waiting", 1, metadata=(("tenant", "7"),))
+    of_tenant = bgjobs.JobFilter("waiting", metadata={"tenant": "7"})
+    async with bgjobs.connect(app.config(mail)) as client:
+        first = await client.list(of_tenant, bgjobs.Page(10, examined=240))
+        assert (list(first), first.after is None) == ([], False)
+        second = await client.list(of_tenant, bgjobs.Page(10, first.after, examined=240))
+        assert [job.id for job in second] == [wanted]
+    with pytest.raises(ValueError, match="Page: examined"):
+        bgjobs.Page(examined=0)

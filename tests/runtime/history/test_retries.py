@@ -47,7 +47,9 @@ async def test_a_retried_failure_keeps_its_attempts_and_its_end(app: Harness) ->
 
 async def test_a_retried_cancellation_keeps_its_reason_and_authors(app: Harness) -> None:
     owners = OwnersOf(app)
-    async with bgjobs.run(app.config(endless, store=owners.store)) as bg:
+    async with bgjobs.run(
+        app.config(endless, store=owners.store, queue={"concurrency": 1})
+    ) as bg:
         job = await bg.enqueue(endless.request())
         for number, author in enumerate(("ann", None), start=1):
             await app.recorder.wait_for(JobStarted, number)

@@ -209,7 +209,7 @@ async def test_a_refused_row_does_not_keep_others_of_its_worker_from_being_prune
         refuse(app, "delete", "jobs_succeeded", jobs[0].id, jobs[5].id)
         none, seen = timedelta(0), list[int]()
         assert await bg.admin.prune(name="odd", succeeded_for=none, failed_for=none) == 0
-        ages = {"succeeded_for": none, "failed_for": none}
+        ages: dict[str, Any] = {"succeeded_for": none, "failed_for": none}
         assert await bg.admin.prune(name="fine", **ages, progress=seen.append) == 7
         assert seen[-1] == 7
         assert sorted(job.id for job in await bg.list(bgjobs.JobFilter("succeeded"))) == [

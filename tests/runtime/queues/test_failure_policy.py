@@ -310,7 +310,7 @@ async def test_an_exception_does_not_live_until_the_end_of_its_attempt_is_writte
     def write(new: Any = (), settle: Any = (), **more: Any) -> Any:
         if settle:
             gc.collect()
-            alive.append(references[-1]() is not None)
+            alive.extend(one() is not None for one in references)
         return store.write(new, settle, **more)
 
     worker = make()
@@ -327,5 +327,6 @@ async def test_an_exception_does_not_live_until_the_end_of_its_attempt_is_writte
         if not is_scheduled:
             await bg.enqueue(worker.request())
         await sqlite_app.recorder.wait_for(JobFailed)
-    assert len(references) == len(alive) >= 2
+    assert len(references) >= 2
+    assert len(alive) >= len(references)  # a run that the end of the application releases, too
     assert not any(alive)

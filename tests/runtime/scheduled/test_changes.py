@@ -121,18 +121,6 @@ async def test_a_run_that_would_wait_longer_than_a_year_is_replaced_once(
 
 
 @virtual_time
-async def test_a_change_whose_caller_is_cancelled_is_still_made(
-    virtual_app: Harness,
-) -> None:
-    async with bgjobs.run(application(virtual_app, job(tick))) as bg:
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await bg.scheduled_job("tick").pause()
-        await rest(DAY)
-        assert (await standing(bg, "tick")).paused
-
-
-@virtual_time
 async def test_concurrent_changes_are_all_made_in_order(
     virtual_app: Harness,
 ) -> None:

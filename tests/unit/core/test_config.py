@@ -55,7 +55,9 @@ def test_every_setting_of_a_configuration_has_its_default() -> None:
     assert config.restart_tolerance == RestartTolerance(
         restarts=5, within=60, backoff=Exponential(base=0.1, maximum=5)
     )
-    assert config.retention == Retention(succeeded=timedelta(days=7), failed=None, interval=60)
+    assert config.retention == Retention(
+        succeeded=timedelta(days=7), failed=None, audit=timedelta(days=90), interval=60
+    )
     assert config.clock == SystemClock()
     assert not config.clock.inline
 
@@ -76,7 +78,9 @@ def test_every_setting_of_a_configuration_can_be_given() -> None:
         "store_timeout": 0.5,
         "limits": Limits(max_crashes=0, max_interruptions=0),
         "restart_tolerance": tolerance,
-        "retention": Retention(succeeded=None, failed=timedelta(days=1), interval=5),
+        "retention": Retention(
+            succeeded=None, failed=timedelta(days=1), audit=None, interval=5
+        ),
         "migrate": False,
         "event_loop": "asyncio",
         "clock": clock,

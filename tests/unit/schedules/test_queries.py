@@ -237,6 +237,12 @@ def test_the_lines_of_a_preview_have_their_facts() -> None:
     assert str(second) == "Mon 2026-03-09 02:30 EDT   2026-03-09 06:30 UTC"
 
 
+def test_a_preview_has_the_local_times_as_its_table_shows_them() -> None:
+    preview = from_cron("30 2 * * *", NEW_YORK).preview(2, after=instant(2026, 3, 7, 6))
+    assert preview.local_times == ["Sat 2026-03-07 02:30 EST", "Sun 2026-03-08 03:00 EDT"]
+    assert [line.split("   ")[0] for line in str(preview).splitlines()] == preview.local_times
+
+
 def test_a_preview_begins_now_with_five_lines() -> None:
     preview = schedule().every_second().build().preview()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from bgjobs.cli.commands.jobs.selection import (
 from bgjobs.cli.errors import CommandError
 from bgjobs.cli.names import check_worker_or_jobs, resolve_ids
 from bgjobs.cli.options import (
+    by_option,
     dry_run_option,
     duration,
     job_id,
@@ -50,6 +52,7 @@ _REASONS: dict[bgjobs.State, str] = {"running": "it is running: cancel it first"
 @click.command()
 @click.argument("texts", metavar="[ID]...", type=job_id, nargs=-1)
 @click.option("--unreadable", is_flag=True, help="All stored rows that are no jobs.")
+@by_option
 @dry_run_option
 @yes_option
 @json_option
@@ -57,6 +60,7 @@ _REASONS: dict[bgjobs.State, str] = {"running": "it is running: cancel it first"
 def delete(
     session: CommandSession,
     texts: tuple[str, ...],
+    by: str | None,
     *,
     unreadable: bool,
     dry_run: bool,
@@ -71,7 +75,7 @@ def delete(
         found = "both" if texts else "neither"
         raise CommandError(f"expected ids, or --unreadable; found {found}")
     if unreadable:
-        _delete_unreadable(session, dry_run=dry_run, yes=yes, with_json=with_json)
+        _delete_unreadable(session, by, dry_run=dry_run, yes=yes, with_json=with_json)
         return
     ids = tuple(dict.fromkeys(resolve_ids(session, texts)))
     if dry_run:
@@ -80,7 +84,7 @@ def delete(
     confirm(f"Delete {_text(ids)} for ever?", yes=yes)
 
     async def change(admin: bgjobs.Admin) -> Changed:
-        return {"deleted": await admin.delete(*ids)}
+        return {"deleted": await admin.delete(*ids, by=by)}
 
     change_ids(session, ids, change, _REASONS, with_json=with_json)
 
@@ -90,7 +94,7 @@ def _text(ids: Sequence[UUID]) -> str:
 
 
 def _delete_unreadable(
-    session: CommandSession, *, dry_run: bool, yes: bool, with_json: bool
+    session: CommandSession, by: str | None, *, dry_run: bool, yes: bool, with_json: bool
 ) -> None:
     found = session.run(lambda client: count(client, _UNREADABLE))
     if dry_run:
@@ -98,19 +102,20 @@ def _delete_unreadable(
         return
     if found.least:
         confirm(f"Delete {found} for ever?", yes=yes)
-    done = run_in_bulk(session, "deleting", found.exactly, _delete_each) if found.least else 0
+    delete_each = partial(_delete_each, by)
+    done = run_in_bulk(session, "deleting", found.exactly, delete_each) if found.least else 0
     if with_json:
         terminal.json({"deleted": done})
     else:
         terminal.line(f"deleted {done:,}")
 
 
-async def _delete_each(client: bgjobs.Client, progress: Progress) -> int:
+async def _delete_each(by: str | None, client: bgjobs.Client, progress: Progress) -> int:
     """Delete unreadable rows, the newest first, so that newly found ones are mostly left."""
     done = 0
     page = bgjobs.Page()
     while found := await client.list(_UNREADABLE, page):
-        done += len(await client.admin.delete(*(one.id for one in found)))
+        done += len(await client.admin.delete(*(one.id for one in found), by=by))
         progress(done)
         page = page.behind(found)
     return done
@@ -136,6 +141,7 @@ async def _delete_each(client: bgjobs.Client, progress: Progress) -> int:
     help="Delete jobs that were cancelled longer ago than this.",
 )
 @worker_option
+@by_option
 @dry_run_option
 @yes_option
 @json_option
@@ -146,6 +152,7 @@ def prune(
     failed_for: timedelta | None,
     cancelled_for: timedelta | None,
     worker: str | None,
+    by: str | None,
     *,
     dry_run: bool,
     yes: bool,
@@ -176,6 +183,7 @@ def prune(
             succeeded_for=ages.get("succeeded"),
             failed_for=ages.get("failed"),
             cancelled_for=ages.get("cancelled"),
+            by=by,
             progress=progress,
         )
 

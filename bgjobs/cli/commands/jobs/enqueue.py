@@ -11,7 +11,7 @@ import click
 import bgjobs
 from bgjobs.cli.errors import CommandError
 from bgjobs.cli.names import check_worker, complete_workers
-from bgjobs.cli.options import PRIORITY, at_option, delay_option, json_option
+from bgjobs.cli.options import PRIORITY, at_option, delay_option, json_option, key_value
 from bgjobs.cli.output import as_json, terminal
 from bgjobs.cli.session import CommandSession, pass_session
 from bgjobs.errors import DuplicateJobError
@@ -40,6 +40,13 @@ _TRIES = 3
 @click.option(
     "--unique", metavar="KEY", help="Enqueue nothing if a waiting or running job has this key."
 )
+@click.option(
+    "--metadata",
+    type=key_value,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A text beside the arguments; may be repeated.",
+)
 @json_option
 @pass_session
 def enqueue(
@@ -51,6 +58,7 @@ def enqueue(
     at: datetime | None,
     priority: int,
     unique: str | None,
+    metadata: tuple[tuple[str, str], ...],
     *,
     with_json: bool,
 ) -> None:
@@ -65,7 +73,7 @@ def enqueue(
         _array("--args", _text(args)),
         _object("--kwargs", _text(kwargs)),
     )
-    wanted = _with_options(plain, delay, at, priority, unique)
+    wanted = _with_options(plain, delay, at, priority, unique, metadata)
     job, is_new = session.run(lambda client: _enqueue(client, wanted))
     if with_json:
         terminal.json({**as_json.job(job), "is_new": is_new})
@@ -97,6 +105,7 @@ def _with_options(
     at: datetime | None,
     priority: int,
     unique: str | None,
+    metadata: tuple[tuple[str, str], ...],
 ) -> bgjobs.JobRequest:
     try:
         if delay is not None:
@@ -105,7 +114,7 @@ def _with_options(
             wanted = wanted.available_at(at)
         if unique is not None:
             wanted = wanted.unique(unique, on_conflict="raise")
-        return wanted.priority(priority)
+        return wanted.with_metadata(**dict(metadata)).priority(priority)
     except ValueError as error:
         raise CommandError(str(error)) from None
 
@@ -119,15 +128,11 @@ def request(
         CommandError: If the handler does not take these arguments.
         PayloadError: If their types do not match its annotations.
     """
-    signature = inspect.signature(worker.handler)
-    if worker.takes_context:
-        _, *parameters = signature.parameters.values()
-        signature = signature.replace(parameters=parameters)
+    signature = inspect.Signature(worker.parameters)
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        expected = signature.replace(return_annotation=signature.empty)
-        raise CommandError(f"worker {worker.name!r}: {error}; it takes {expected}") from None
+        raise CommandError(f"worker {worker.name!r}: {error}; it takes {signature}") from None
     # Decoded like a stored payload, so that JSON becomes the annotated types.
     positional, named = worker.decode(json.dumps(bound))
     return worker.request(*positional, **named)

@@ -24,6 +24,7 @@ from bgjobs.cli.commands.jobs.selection import (
 from bgjobs.cli.errors import CommandError, ExitCode
 from bgjobs.cli.names import check_queue_or_jobs, check_worker_or_jobs
 from bgjobs.cli.options import (
+    by_option,
     dry_run_option,
     json_option,
     yes_option,
@@ -48,11 +49,13 @@ _MAX_LINE = 2**23
 @click.option(
     "--unreadable", is_flag=True, help="Stored rows that are no jobs, to inspect them."
 )
+@by_option
 @pass_session
 def export(
     session: CommandSession,
     file: Path | None,
     selection: Selection,
+    by: str | None,
     *,
     force: bool,
     unreadable: bool,
@@ -64,7 +67,7 @@ def export(
     source = (
         _UnreadableRows(selection.of("unreadable"))
         if unreadable
-        else _ExportedJobs(selection.of("failed"))
+        else _ExportedJobs(selection.of("failed"), by)
     )
     found = session.run(lambda client: count(client, source.wanted))
     check_worker_or_jobs(session.config, selection.name, found.least)
@@ -99,9 +102,10 @@ class _ExportedJobs:
     """Failed jobs in the format that import reads."""
 
     wanted: bgjobs.JobFilter[Literal["failed"]]
+    by: str | None
 
     def lines(self, client: bgjobs.Client) -> AsyncIterator[str]:
-        return client.admin.export_failed(self.wanted)
+        return client.admin.export_failed(self.wanted, by=self.by)
 
 
 @final
@@ -188,6 +192,7 @@ def _already_exists(file: Path) -> CommandError:
 @click.command("import")
 @click.argument("file", type=click.File(encoding="utf-8", errors="surrogateescape"))
 @click.option("--skip-bad", is_flag=True, help="Import the other lines if one is refused.")
+@by_option
 @dry_run_option
 @yes_option
 @json_option
@@ -195,6 +200,7 @@ def _already_exists(file: Path) -> CommandError:
 def import_jobs(
     session: CommandSession,
     file: TextIO,
+    by: str | None,
     *,
     skip_bad: bool,
     dry_run: bool,
@@ -217,7 +223,7 @@ def import_jobs(
 
     async def work(client: bgjobs.Client, progress: Progress) -> bgjobs.Imported:
         return await client.admin.import_failed(
-            lines, skip_bad=skip_bad, progress=lambda _: progress(lines.count)
+            lines, skip_bad=skip_bad, by=by, progress=lambda _: progress(lines.count)
         )
 
     _report(run_in_bulk(session, "importing", total, work), with_json=with_json)

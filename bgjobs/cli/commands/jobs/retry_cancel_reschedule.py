@@ -215,6 +215,7 @@ def _cancel_all(
 @delay_option
 @at_option
 @click.option("--priority", type=PRIORITY, help="Lower priorities run first.")
+@by_option
 @dry_run_option
 @json_option
 @pass_session
@@ -224,6 +225,7 @@ def reschedule(
     delay: timedelta | None,
     at: datetime | None,
     priority: int | None,
+    by: str | None,
     *,
     dry_run: bool,
     with_json: bool,
@@ -241,9 +243,9 @@ def reschedule(
     async def change(admin: bgjobs.Admin) -> Changed:
         changed: Sequence[UUID] = ids
         if delay is not None or at is not None:
-            changed = await admin.reschedule(*changed, at=at, in_=delay)
+            changed = await admin.reschedule(*changed, at=at, in_=delay, by=by)
         if priority is not None and changed:
-            changed = await admin.change_priority(*changed, priority=priority)
+            changed = await admin.change_priority(*changed, priority=priority, by=by)
         return {"changed": changed}
 
     change_ids(session, ids, change, with_json=with_json)

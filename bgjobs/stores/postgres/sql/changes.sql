@@ -3,10 +3,14 @@
 -- without a record.
 -- A job that another transaction is reserving is waited for; it then runs, is skipped here, and is
 -- left to `cancel_running`. This statement is run again after that one, for jobs that were put back
--- between the two.
+-- between the two. Ends with a function of the application are left to `mark_waiting`.
 with cancelled as (
     delete from {jobs} as job
-    where job.id = any(%(ids)s::uuid[]) and job.reserved_by is null
+    where job.id = any(%(ids)s::uuid[])
+        and job.reserved_by is null
+        and not exists (
+            select from {failure_hooks} as hook where hook.name = job.name and hook.on_cancelled
+        )
     returning job.*
 ), recorded as (
     insert into {jobs_cancelled} (id, {cancelled_names})

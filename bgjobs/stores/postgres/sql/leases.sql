@@ -43,8 +43,8 @@ for share of job skip locked;
 
 -- name: close_owners
 -- End these leases, and delete the owners whose lease has ended and that hold no job. An owner stays
--- while it holds one, so that no job ends under an owner that was closed before. The deletion of past
--- owners relies on it. The names of the deleted ones are kept for the jobs that they ended.
+-- while it holds one, or held one whose end is marked, so that no job ends under an owner that was closed
+-- before. The deletion of past owners relies on it. The names of the deleted ones are kept for the jobs that they ended.
 -- The rows are locked in the order of their ids, so that processes that delete the same expired owners
 -- cannot deadlock.
 -- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
@@ -57,6 +57,7 @@ with closing as (
 ), holding as (
     select closing.id from closing
     where exists (select from {jobs} as job where job.reserved_by = closing.id)
+        or exists (select from {marked_ends} as mark where mark.reserved_by = closing.id)
 ), ended as (
     update {owners} set
         lease_expires_at = least(lease_expires_at, coalesce(%(now)s::timestamptz, now()))
@@ -90,4 +91,5 @@ select
     (select count(*) from {jobs} as job where job.reserved_by = owner.id)
 from {owners} as owner
 where owner.lease_expires_at > coalesce(%(now)s::timestamptz, now())
+    and owner.id <> %(hook_owner)s::uuid
 order by owner.name, owner.node, owner.id;

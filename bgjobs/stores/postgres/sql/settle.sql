@@ -178,13 +178,18 @@ returning job.id, job.reserved_by, job.reservations;
 
 -- name: requeue
 -- Put reserved jobs back. A job whose cancellation was requested meanwhile becomes a cancelled one
--- instead. As in `succeed`, a job that has ended before is deleted without a record. The job of a
--- scheduled job stays reserved: its end is written together with the job that follows it.
+-- instead. As in `succeed`, a job that has ended before is deleted without a record. Some stay reserved:
+-- the end of an occurrence is written together with the next one, and another may be written together
+-- with what a function of the application does.
 with asked as materialized (
     select
-        job_id, pg_catalog.left(reason, 1000) as reason,
-        pg_catalog.left(cancelled_by, 200) as author
-    from {cancellations} where job_id = any(%(ids)s::uuid[])
+        asked.job_id, pg_catalog.left(asked.reason, 1000) as reason,
+        pg_catalog.left(asked.cancelled_by, 200) as author,
+        job.occurrence is not null or exists (
+            select from {failure_hooks} as hook where hook.name = job.name and hook.on_cancelled
+        ) as stays
+    from {cancellations} as asked join {jobs} as job on job.id = asked.job_id
+    where asked.job_id = any(%(ids)s::uuid[])
 ), held as materialized (
     select *
     from unnest(
@@ -198,7 +203,7 @@ with asked as materialized (
         and job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
-        and job.occurrence is null
+        and not asked.stays
     returning job.id, {job_names of job by held}, asked.reason, asked.author
 ), recorded as (
     insert into {jobs_cancelled} (id, {cancelled_names})
@@ -231,11 +236,14 @@ with asked as materialized (
         and not exists (select from asked where asked.job_id = job.id)
     returning held.id, held.owner, held.number
 )
-select id, owner, number, null::text as reason, null::text as author from requeued
+select
+    id, owner, number, null::text as reason, null::text as author, false as stays
+from requeued
 union all
-select recorded.id, recorded.reserved_by, recorded.reservations, asked.reason, asked.author
+select
+    recorded.id, recorded.reserved_by, recorded.reservations, asked.reason, asked.author, false
 from recorded join asked on asked.job_id = recorded.id
 union all
-select job.id, job.reserved_by, job.reservations, asked.reason, asked.author
+select job.id, job.reserved_by, job.reservations, asked.reason, asked.author, true
 from asked join {jobs} as job on asked.job_id = job.id
-where job.reserved_by is not null and job.occurrence is not null;
+where job.reserved_by is not null and asked.stays;

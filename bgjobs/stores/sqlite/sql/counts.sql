@@ -1,8 +1,5 @@
--- name: count
--- Goes from each (name, priority) to the next one, as reserve.sql does, and counts in each of them
--- the jobs that are due and those that are not, up to the limit. Each is a subquery of its own:
--- for a join, the planner reads all rows first to build a Bloom filter once ANALYZE has run
--- (https://sqlite.org/optoverview.html). A limit of -1 means no limit.
+-- name: count_levels
+-- Goes from each (name, priority) to the next one, as reserve.sql does.
 with recursive names (name) as (
     select value from json_each(:names)
     union all
@@ -36,33 +33,27 @@ with recursive names (name) as (
         )
     from levels as level where level.priority is not null
 )
+select name, priority from levels where priority is not null;
+
+
+-- name: count_due
+select count(*) from (
+    select 1 from {jobs} indexed by {jobs_ready}
+    where name = :name and priority = :priority and available_at <= :now and reserved_by is null
+    limit :left
+);
+
+
+-- name: count_delayed
+select count(*) from (
+    select 1 from {jobs} indexed by {jobs_ready}
+    where name = :name and priority = :priority and available_at > :now and reserved_by is null
+    limit :left
+);
+
+
+-- name: count_others
 select
-    (
-        select min(coalesce(sum((
-            select count(*) from (
-                select 1 from {jobs} indexed by {jobs_ready}
-                where name = level.name
-                    and priority = level.priority
-                    and available_at <= :now
-                    and reserved_by is null
-                limit :at_most
-            )
-        )), 0), iif(:at_most < 0, 9223372036854775807, :at_most))
-        from levels as level
-    ),
-    (
-        select min(coalesce(sum((
-            select count(*) from (
-                select 1 from {jobs} indexed by {jobs_ready}
-                where name = level.name
-                    and priority = level.priority
-                    and available_at > :now
-                    and reserved_by is null
-                limit :at_most
-            )
-        )), 0), iif(:at_most < 0, 9223372036854775807, :at_most))
-        from levels as level
-    ),
     (
         select count(*) from (
             select 1 from {jobs} indexed by {jobs_reserved}

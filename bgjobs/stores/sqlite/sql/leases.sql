@@ -39,16 +39,20 @@ insert or ignore into {past_owners} (id, name, node, opened_at, closed_at)
 select id, name, node, opened_at, :now from {owners}
 where lease_expires_at <= :now and not exists (
     select 1 from {jobs} as job indexed by {jobs_reserved} where job.reserved_by = {owners}.id
+) and not exists (
+    select 1 from {marked_ends} as mark where mark.reserved_by = {owners}.id
 )
 on conflict (id) do update set closed_at = excluded.closed_at;
 
 
 -- name: close_owners
--- An owner stays while it holds a job, so that no job ends under an owner that was closed before. The
--- deletion of past owners relies on it.
+-- An owner stays while it holds a job, or held one whose end is marked, so that no job ends under an
+-- owner that was closed before. The deletion of past owners relies on it.
 delete from {owners}
 where lease_expires_at <= :now and not exists (
     select 1 from {jobs} as job indexed by {jobs_reserved} where job.reserved_by = {owners}.id
+) and not exists (
+    select 1 from {marked_ends} as mark where mark.reserved_by = {owners}.id
 );
 
 
@@ -63,7 +67,7 @@ select
         where job.reserved_by = owner.id
     )
 from {owners} as owner
-where owner.lease_expires_at > :now
+where owner.lease_expires_at > :now and owner.id <> :hook_owner
 order by owner.name, owner.node, owner.id;
 
 

@@ -66,10 +66,15 @@ from settled cross join {jobs} as job indexed by {jobs_reserved} on
 
 
 -- name: find_cancellations
--- Returns the jobs that an operator has cancelled and that would now wait again.
+-- Returns the jobs that an operator has cancelled and that would now wait again. The last column is
+-- whether the job stays reserved: the end of an occurrence is written together with the next one, and
+-- another may be written together with what a function of the application does.
 select
     asked.job_id, job.reserved_by, job.reservations, substr(asked.reason, 1, 1000),
-    substr(asked.cancelled_by, 1, 200), job.occurrence is not null
+    substr(asked.cancelled_by, 1, 200),
+    job.occurrence is not null or exists (
+        select 1 from {failure_hooks} as hook where hook.name = job.name and hook.on_cancelled
+    )
 from json_each(:settled) as settled
 cross join {cancellations} as asked on asked.job_id = json_extract(settled.value, '$[0]')
 cross join {jobs} as job on job.id = asked.job_id

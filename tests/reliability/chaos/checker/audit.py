@@ -8,7 +8,8 @@ from typing import Any, final
 
 from attrs import frozen
 
-from tests.reliability.chaos.processes.handlers import EFFECTS
+from bgjobs._core.hooks import HOOK_OWNER
+from tests.reliability.chaos.processes.handlers import EFFECTS, ENDS
 from tests.reliability.chaos.processes.producer import SALES
 from tests.reliability.chaos.settings import ProcessSettings
 
@@ -27,7 +28,7 @@ class Entry:
     """One change of one job."""
 
     what: str
-    """"stored", "reserved", "stolen", "released", "deleted", or an end."""
+    """"stored", "reserved", "marked", "stolen", "released", "deleted", or an end."""
     job: str
     owner: str | None
     """The owner of the reservation after the change, or else before it."""
@@ -46,6 +47,7 @@ def install(settings: ProcessSettings) -> None:
     serial = "bigserial" if settings.schema else "integer primary key autoincrement"
     tables = {
         EFFECTS: "job text, number integer, process integer",
+        ENDS: "job text",
         SALES: "key text",
         AUDIT: f"entry {serial}, {_COLUMNS}",
     }
@@ -67,8 +69,9 @@ def entries(connection: Any, settings: ProcessSettings) -> list[Entry]:
 
 
 _SQLITE_NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_SQLITE_CHANGE = """case
+_SQLITE_CHANGE = f"""case
     when new.reserved_by is null then 'released'
+    when new.reserved_by = '{HOOK_OWNER}' then 'marked'
     when old.reserved_by is null then 'reserved' else 'stolen' end"""
 _IS_RESERVATION = """
     new.reserved_by is not old.reserved_by or new.reservations <> old.reservations"""
@@ -126,6 +129,7 @@ def _postgres(settings: ProcessSettings) -> list[str]:
                 return null;
             elsif tg_op = 'UPDATE' then
                 word = case when holder is null then 'released'
+                    when holder = '{HOOK_OWNER}' then 'marked'
                     when was is null then 'reserved' else 'stolen' end;
             end if;
             if tg_op = 'DELETE' then row = old; else row = new; end if;

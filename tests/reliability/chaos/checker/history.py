@@ -32,7 +32,7 @@ def faults(entries: Sequence[Entry], *, may_crash: bool) -> Iterator[str]:
         if ended:
             yield f"{entry.what} after it was{ended}"
         yield from _STEPS[entry.what](before, entry)
-        if entry.what == "released" and before is not None:
+        if entry.what in ("released", "marked") and before is not None:
             yield from _counters(before, entry, may_crash=may_crash)
         before = entry
 
@@ -60,7 +60,20 @@ def _released(before: Entry | None, entry: Entry) -> Iterator[str]:
         yield f"released from {entry.owner}, number {entry.number}, after {_text(before)}"
 
 
-_STEPS = {"stored": _stored, "reserved": _reserved, "stolen": _stolen, "released": _released}
+def _marked(before: Entry | None, entry: Entry) -> Iterator[str]:
+    """The owner of marked ends takes a job over under the same number."""
+    if before is None or (before.what, before.number) != ("reserved", entry.number):
+        yield f"marked as number {entry.number} after {_text(before)}"
+
+
+_STEPS = {
+    "stored": _stored,
+    "reserved": _reserved,
+    "marked": _marked,
+    "stolen": _stolen,
+    "released": _released,
+}
+_HELD = ("reserved", "marked")
 
 
 def _end(before: Entry | None, entry: Entry, ended: str) -> Iterator[str]:
@@ -68,7 +81,7 @@ def _end(before: Entry | None, entry: Entry, ended: str) -> Iterator[str]:
     if entry.what in ended:
         yield f"{entry.what} twice"
     is_replanned = entry.what == "deleted" and entry.owner is None
-    is_held = before is not None and before.what == "reserved" and _same_holder(before, entry)
+    is_held = before is not None and before.what in _HELD and _same_holder(before, entry)
     if not is_held and not is_replanned:
         yield f"{entry.what} by {entry.owner}, number {entry.number}, after {_text(before)}"
 
@@ -81,6 +94,8 @@ def _counters(before: Entry, entry: Entry, *, may_crash: bool) -> Iterator[str]:
     if sorted([raised, crashed, interrupted]) not in ([0, 0, 0], [0, 0, 1]):
         yield f"counters changed by {raised}, {crashed} and {interrupted} at once"
     is_alive = entry.lease_left is not None and entry.lease_left > _CLOCKS
+    if entry.what == "marked":  # by then, it has another owner
+        is_alive = False
     if crashed and is_alive and not may_crash:
         yield f"a crash was counted with {entry.lease_left:.3f} s of the lease left"
 

@@ -80,6 +80,8 @@ class Observations:
     runs: Sequence[Run] = ()
     snoozes: Mapping[str, int] = field(factory=dict[str, int])
     effects: Sequence[Effect] = ()
+    ends: Sequence[str] = ()
+    """The jobs for which functions of `on_failure` have written a row, once for each row."""
     sales: Collection[str] = ()
     reasons: Callable[[str, str], bool] = lambda name, error: True
     """Whether a job of a worker may have failed with an error."""
@@ -97,6 +99,7 @@ def violations(observed: Observations) -> list[Violation]:
         *_unended(observed),
         *_ended_twice(observed),
         *_effects(observed),
+        *_ends(observed),
         *_progress(observed),
         *_keys(observed),
         *_sales(observed),
@@ -160,6 +163,22 @@ def _effects(observed: Observations) -> Iterator[Violation]:
             )
     for job_id in written:
         yield Violation("wrong", f"{job_id}: an effect of a job that does not exist")
+
+
+def _ends(observed: Observations) -> Iterator[Violation]:
+    """Each failed job has one row that the function of its worker wrote, and others none."""
+    written = Counter(observed.ends)
+    for job in observed.jobs:
+        count = written.pop(job.id, 0)
+        what = f"{job.id} ({job.name}, {job.state})"
+        if count > 1:
+            yield Violation("duplicated", f"{what}: {count} rows of its end")
+        elif count and job.state != "failed":
+            yield Violation("wrong", f"{what}: a row of its end, though it did not fail")
+        elif job.state == "failed" and not count:
+            yield Violation("lost", f"{what}: no row of its end")
+    for job_id in written:
+        yield Violation("wrong", f"{job_id}: a row of the end of a job that does not exist")
 
 
 def _progress(observed: Observations) -> Iterator[Violation]:

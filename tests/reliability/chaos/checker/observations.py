@@ -12,13 +12,14 @@ import psycopg
 from attrs import field, frozen
 
 import bgjobs
+from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.jobs import AnyJob, State, StoredJob
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import Page
 from tests.reliability.chaos.checker import audit
 from tests.reliability.chaos.checker.invariants import Effect, JobRecord, Run
-from tests.reliability.chaos.processes.handlers import EFFECTS
+from tests.reliability.chaos.processes.handlers import EFFECTS, ENDS
 from tests.reliability.chaos.processes.producer import SALES, key_of
 from tests.reliability.chaos.settings import ProcessSettings, lines_of, monotonic
 
@@ -39,6 +40,7 @@ class DatabaseRows:
     jobs: Sequence[JobRecord]
     entries: Sequence[audit.Entry]
     effects: Sequence[Effect]
+    ends: Sequence[str]
     sales: Collection[str]
     owner_pids: Collection[int]
     """The processes whose queues have a row as owners, with or without a valid lease."""
@@ -67,11 +69,14 @@ def rows(settings: ProcessSettings) -> DatabaseRows:
     connection = settings.database.connect()
     try:
         effects = connection.execute(f"select job, number from {settings.table(EFFECTS)}")
+        ends = connection.execute(f"select job from {settings.table(ENDS)}")
+        ended = [job for (job,) in ends.fetchall()]
         sales = connection.execute(f"select key from {settings.table(SALES)}")
         return DatabaseRows(
             list(_job_records(store)),
             audit.entries(connection, settings),
             [Effect(*row) for row in effects.fetchall()],
+            ended,
             {key for (key,) in sales.fetchall()},
             {int(node.rpartition(":")[2]) for node in _nodes(connection, settings)},
         )
@@ -90,7 +95,8 @@ def unfinished(connection: Any, settings: ProcessSettings) -> int:
 
 def _nodes(connection: Any, settings: ProcessSettings) -> list[str]:
     table = settings.table("owners") if settings.schema else "bgjobs_owners"
-    return [node for (node,) in connection.execute(f"select node from {table}").fetchall()]
+    query = f"select node from {table} where id <> '{HOOK_OWNER}'"
+    return [node for (node,) in connection.execute(query).fetchall()]
 
 
 def _job_records(store: bgjobs.Store) -> Iterator[JobRecord]:

@@ -103,6 +103,7 @@ def _observations(
         runs=records.runs,
         snoozes=records.snoozes,
         effects=rows.effects,
+        ends=rows.ends,
         sales=rows.sales,
         reasons=may_fail,
         crashing_workers=misbehaviour.CRASHING_WORKERS,

@@ -254,12 +254,56 @@ def other_problems(observed: Observations) -> Observations:
     return evolve(observed, others=["two threads were left"])
 
 
+def failed(observed: Observations) -> Observations:
+    """The job has failed, as its function has written."""
+    end = evolve(SUCCEEDED, what="failed")
+    ended = with_history(with_fate(observed, state="failed"), *HISTORY[:-2], end, DELETED)
+    return evolve(ended, effects=observed.effects[1:], ends=[JOB])
+
+
+def end_not_written(observed: Observations) -> Observations:
+    return evolve(failed(observed), ends=[])
+
+
+def end_written_twice(observed: Observations) -> Observations:
+    return evolve(failed(observed), ends=[JOB, JOB])
+
+
+def end_written_of_a_success(observed: Observations) -> Observations:
+    return evolve(observed, ends=[JOB])
+
+
+def end_written_of_nothing(observed: Observations) -> Observations:
+    return evolve(observed, ends=["other"])
+
+
+def marked(observed: Observations, number: int = 2) -> Observations:
+    """The end of the failed job was left to a process with its worker."""
+    mark = evolve(RESERVED_AGAIN, what="marked", owner="marks", number=number)
+    first = [one for one in failed(observed).entries if one.job == JOB][:-2]
+    end = evolve(SUCCEEDED, what="failed", owner="marks", number=number)
+    gone = evolve(DELETED, owner="marks", number=number)
+    return with_history(failed(observed), *first, mark, end, gone)
+
+
+def marked_as_another_reservation(observed: Observations) -> Observations:
+    return marked(observed, number=3)
+
+
 def no_audit_entries(observed: Observations) -> Observations:
     return with_history(observed)
 
 
 def test_a_correct_history_has_no_violations() -> None:
     assert violations(good()) == []
+
+
+def test_a_failed_job_has_the_row_of_its_end() -> None:
+    assert violations(failed(good())) == []
+
+
+def test_another_process_may_write_the_end_of_a_failed_job() -> None:
+    assert violations(marked(good())) == []
 
 
 def test_a_handler_that_crashes_its_queue_may_count_a_crash_under_a_valid_lease() -> None:
@@ -286,11 +330,13 @@ def test_the_waiting_occurrence_may_be_replanned() -> None:
         (no_effect, "lost"),
         (progress_of_an_earlier_run, "lost"),
         (row_without_its_job, "lost"),
+        (end_not_written, "lost"),
         (occurrence_left_out, "lost"),
         (in_two_tables, "duplicated"),
         (ended_twice, "duplicated"),
         (effect_twice, "duplicated"),
         (effect_of_a_failure, "duplicated"),
+        (end_written_twice, "duplicated"),
         (stored_twice, "duplicated"),
         (occurrence_twice, "duplicated"),
         (still_reserved, "wrong"),
@@ -315,6 +361,9 @@ def test_the_waiting_occurrence_may_be_replanned() -> None:
         (two_counters_at_once, "wrong"),
         (counter_fell, "wrong"),
         (crash_counted_under_a_valid_lease, "wrong"),
+        (end_written_of_a_success, "wrong"),
+        (end_written_of_nothing, "wrong"),
+        (marked_as_another_reservation, "wrong"),
         (other_problems, "wrong"),
         (no_audit_entries, "wrong"),
         (result_lost, "wrong"),

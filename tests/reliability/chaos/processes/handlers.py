@@ -7,7 +7,8 @@ Its last progress is the number of its reservation.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, final
 
@@ -16,13 +17,17 @@ from attrs import frozen
 
 import bgjobs
 from bgjobs._core.config import AnyWorker
+from bgjobs.errors import StoreError
 from tests.reliability.chaos.processes.stores import FaultPoints
 from tests.reliability.chaos.settings import Journal, ProcessSettings, monotonic
 
 EFFECTS = "chaos_effects"
+ENDS = "chaos_ends"
 KEEPING = "threaded"
 """The worker that keeps results: the keys of its jobs."""
 EXPECTED_ERROR = "expected by the chaos run"
+FAILING_SHARE = 11
+"""Of so many jobs, the middleware fails the first run of one."""
 
 
 class HandlerError(Exception):
@@ -54,6 +59,21 @@ class Tools:
         context.complete_with(work)
         context.report_progress_sync(context.job.reservations)
 
+    def write_end(self, connection: Any, job: bgjobs.FailedJob) -> None:
+        """Write that a job has failed, in the transaction in which it does."""
+        table = self.settings.table(ENDS)
+        connection.execute(f"insert into {table} values ('{job.id}')")
+        self.fault_points.reach("end written")
+
+    @asynccontextmanager
+    async def around(
+        self, job: bgjobs.Job, _context: bgjobs.JobContext
+    ) -> AsyncGenerator[None]:
+        """Fail the first run of some jobs after their handler has returned."""
+        yield
+        if job.reservations == 1 and job.id.int % FAILING_SHARE == 0:
+            raise HandlerError(EXPECTED_ERROR)
+
     def write_effect(self, job: bgjobs.Job, connection: Any) -> None:
         """Write the effect on a connection of either driver, hence Any."""
         table = self.settings.table(EFFECTS)
@@ -63,13 +83,15 @@ class Tools:
 
 def workers(tools: Tools) -> list[AnyWorker]:
     """Return the workers; producers use them only to make requests."""
+    steady = _steady(tools)
     return [
-        _steady(tools),
+        steady,
         _threaded(tools),
         _raiser(tools),
         _snoozer(tools),
         _discarder(tools),
         _slow(tools),
+        _waiter(tools, steady),
     ]
 
 
@@ -82,13 +104,15 @@ def scheduled_jobs(tools: Tools) -> list[bgjobs.ScheduledJob]:
 
     every, second = (bgjobs.schedule().every_second().build() for _ in range(2))
     beating, ticking = (bgjobs.worker(name=name)(beat) for name in ("beat", "tick"))
+    for worker in (beating, ticking):
+        worker.on_failure(tools.write_end)
     return [
         bgjobs.ScheduledJob(beating, every, poll_interval=0.5),
         bgjobs.ScheduledJob(ticking, second, poll_interval=0.5, catch_up=1000),
     ]
 
 
-def _steady(tools: Tools) -> AnyWorker:
+def _steady(tools: Tools) -> bgjobs.Worker[[str, int], bgjobs.NotKept]:
     @bgjobs.worker(name="steady")
     async def steady(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
         tools.begin(context)
@@ -153,3 +177,17 @@ def _slow(tools: Tools) -> AnyWorker:
             await anyio.sleep_forever()
 
     return slow
+
+
+def _waiter(tools: Tools, steady: bgjobs.Worker[[str, int], bgjobs.NotKept]) -> AnyWorker:
+    @bgjobs.worker(name="waiter")
+    async def waiter(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+        """Wait for a job of another worker, which has a place meanwhile."""
+        tools.begin(context)
+        with suppress(StoreError):  # then it goes on without it
+            child = steady.request(f"child-{key}-{context.job.reservations}", milliseconds)
+            job = await context.client.enqueue(child)
+            await context.client.wait_for(job)
+        tools.leave_effect(context)
+
+    return waiter

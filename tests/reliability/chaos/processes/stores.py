@@ -15,10 +15,10 @@ from attrs import evolve
 
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
-from bgjobs._core.settlements import Report, Settlement
+from bgjobs._core.settlements import Cancel, Fail, Report, Settlement
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.stores.port import Store
-from bgjobs.stores.types import NewJob, Written
+from bgjobs.stores.types import HookedEnd, NewJob, Written
 from tests.fixtures.databases import Database
 from tests.reliability.chaos.settings import Journal, ProcessSettings
 
@@ -29,6 +29,9 @@ WORKER_POINTS = (
     "before completing",
     "effect written",
     "completed",
+    "before ending",
+    "end written",
+    "ended",
     "before settling",
     "settled",
     "monitor has read",
@@ -139,6 +142,20 @@ class FaultPointStore:
         self._reach("before completing")
         done = self._store.complete(reservation, followed, enqueue, result=result, now=now)
         self._reach("completed")
+        return done
+
+    def end_with(
+        self,
+        settlement: Fail | Cancel,
+        work: Callable[[Any, Any], object],
+        enqueue: Sequence[NewJob] = (),
+        *,
+        progress: Report | None = None,
+        now: datetime | None = None,
+    ) -> HookedEnd:
+        self._reach("before ending")
+        done = self._store.end_with(settlement, work, enqueue, progress=progress, now=now)
+        self._reach("ended")
         return done
 
     def abandoned(

@@ -18,6 +18,7 @@ from bgjobs.errors import StoreError
 from bgjobs.events import (
     CancellationIgnored,
     ChildCrashed,
+    FailureHookFailed,
     ListenerFailed,
     LoopLag,
     MonitorFailed,
@@ -38,6 +39,7 @@ STORE_UNAVAILABLE = 75
 """The exit code when the store is unavailable at the start: EX_TEMPFAIL of sysexits.h."""
 _REPORTED = (
     CancellationIgnored
+    | FailureHookFailed
     | ChildCrashed
     | RestartLimitExceeded
     | ListenerFailed
@@ -95,6 +97,7 @@ def config_for(settings: ProcessSettings, journal: Journal) -> bgjobs.Config:
         store=_store(tools),
         queues=[_queue(tools)],
         scheduled_jobs=scheduled_jobs(tools),
+        middleware=[tools.around],
         listeners=listeners,
         lease=settings.lease,
         sweep_interval=settings.lease / 4,
@@ -111,6 +114,8 @@ def config_for(settings: ProcessSettings, journal: Journal) -> bgjobs.Config:
 
 def _queue(tools: Tools) -> bgjobs.Queue:
     chosen = [*workers(tools), *misbehaviour.workers(tools)]
+    for worker in chosen:
+        worker.on_failure(tools.write_end)
     return bgjobs.Queue(
         "chaos",
         workers=chosen,
