@@ -22,9 +22,10 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OTHERS = [python for python in PYTHONS if python != "{}.{}".format(*sys.version_info)]
 """All except the one that nox itself runs on; sessions without a version use that one."""
 SAME_EVERYWHERE = [
-    *("tests/docs", "tests/reliability", "tests/security", "tests/sql", "tests/typing"),
+    *("tests/docs", "tests/integration", "tests/misuse", "tests/reliability"),
+    *("tests/security", "tests/sql", "tests/typing"),
 ]
-"""Tests of documents, statements, roles, types and of the order of events, on any Python."""
+"""Tests of documents, databases, arguments, types and of the order of events, on any Python."""
 BETWEEN = ["tests/unit", "tests/contract", "tests/runtime"]
 """What is tested on a Python between two others on which most tests run."""
 PLUGIN = "pytest_bgjobs.py"
