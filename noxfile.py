@@ -208,9 +208,12 @@ def demo(session: nox.Session) -> None:
     """Run an example over the standard library; `nox -s demo -- PATH` takes another folder.
 
     `nox -s demo -- --web` serves the web page of its jobs while they run.
+    `--wordcount` runs the example of nurseries instead, with the other arguments.
     """
     install(session, "demo", *(["demo-web"] if "--web" in session.posargs else []))
-    session.run("python", "examples/digest.py", *session.posargs)
+    others = [argument for argument in session.posargs if argument != "--wordcount"]
+    program = "wordcount" if others != session.posargs else "digest"
+    session.run("python", f"examples/{program}.py", *others)
 
 
 @nox.session

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bgjobs import events, schedules
     from bgjobs._core.activity import Activity, RunningProcess
     from bgjobs._core.clock import Clock
+    from bgjobs._core.job_tree import JobTree
     from bgjobs._core.timeline import TimelineEntry, timeline
     from bgjobs._runtime.admin.admin import Admin, Schema
     from bgjobs._runtime.admin.imports import Imported
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     from bgjobs._runtime.client import Client
     from bgjobs._runtime.connection import connect
     from bgjobs._runtime.health import Health
+    from bgjobs._runtime.nurseries.child import ChildJob
+    from bgjobs._runtime.nurseries.nursery import JobNursery
     from bgjobs._runtime.queues.handle import QueueControl
     from bgjobs._runtime.scheduled.handle import ScheduleControl, ScheduledJobControl
     from bgjobs.events import Event, Listener
@@ -90,6 +93,7 @@ __all__ = [
     "BgJobsError",
     "Cancellation",
     "CancelledJob",
+    "ChildJob",
     "Client",
     "Clock",
     "Config",
@@ -107,7 +111,9 @@ __all__ = [
     "Job",
     "JobContext",
     "JobFilter",
+    "JobNursery",
     "JobRequest",
+    "JobTree",
     "Limits",
     "Listener",
     "Listing",
@@ -166,6 +172,7 @@ _LATER = {
     "Admin": "bgjobs._runtime.admin.admin",
     "BgJobs": "bgjobs._runtime.bg_jobs",
     "Cancellation": "bgjobs.stores.operations",
+    "ChildJob": "bgjobs._runtime.nurseries.child",
     "Client": "bgjobs._runtime.client",
     "Clock": "bgjobs._core.clock",
     "Event": "bgjobs.events",
@@ -174,6 +181,8 @@ _LATER = {
     "Health": "bgjobs._runtime.health",
     "Imported": "bgjobs._runtime.admin.imports",
     "Listener": "bgjobs.events",
+    "JobNursery": "bgjobs._runtime.nurseries.nursery",
+    "JobTree": "bgjobs._core.job_tree",
     "LiveOwner": "bgjobs.stores.operations",
     "Migration": "bgjobs.stores.operations",
     "OperatedStore": "bgjobs.stores.operations",

@@ -127,8 +127,12 @@ class Queue:
     workers: Sequence[AnyWorker] = field(converter=_workers, kw_only=True)
     """The workers whose jobs the queue runs; at least one."""
     concurrency: int = field(default=10, kw_only=True)
-    """How many handlers run at the same time, without those that wait by `JobContext.client`
-    for another job; each plain function takes a thread."""
+    """How many handlers run at the same time, without those that wait by `JobContext.client` or
+    in a nursery for another job; each plain function takes a thread."""
+    max_waiting: int = field(default=1000, kw_only=True)
+    """How many handlers may wait in nurseries for their children. Jobs without a parent may
+    take half of it: beyond that, such a job is put back and runs again a second later. A child
+    that would wait for its own children beyond it fails with `TooManyWaitingError`."""
     max_retries: int = field(default=3, kw_only=True)
     """How often a job is retried after its handler raised: 3 means up to 4 attempts. That of
     the worker precedes it."""
@@ -146,6 +150,7 @@ class Queue:
         with Problems(f"queue {value_text(self.name)}") as problems:
             problems.name("name", self.name)
             problems.whole("concurrency", self.concurrency, least=1, most=10_000)
+            problems.whole("max_waiting", self.max_waiting, least=1, most=100_000)
             problems.whole("max_retries", self.max_retries, least=0, most=MOST_RETRIES)
             problems.seconds("poll_interval", self.poll_interval, least=0.01, most=LONGEST_POLL)
             problems.backoff("backoff", self.backoff)

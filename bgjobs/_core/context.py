@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
 from attrs import field, frozen
 
-from bgjobs._core.arguments import check_amount, check_text, check_type
+from bgjobs._core.arguments import check_amount, check_flag, check_text, check_type
 from bgjobs._core.generics import Resources_co
 from bgjobs._core.jobs import Job
 from bgjobs._core.lazy import check_plain_function
@@ -21,10 +22,11 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:  # the runtime imports this module
     from bgjobs._runtime.client import Client
+    from bgjobs._runtime.nurseries.nursery import JobNursery
 
 
 class ClientSource(ABC):
-    """Makes the client of a context when a handler asks for it, as most handlers never do."""
+    """Makes the client and nurseries of a context when a handler asks, as most never do."""
 
     __slots__ = ()
 
@@ -32,6 +34,12 @@ class ClientSource(ABC):
     @abstractmethod
     def client(self) -> "Client":
         """The client."""
+
+    @abstractmethod
+    def open_nursery(
+        self, *, cancel_on_failure: bool
+    ) -> "AbstractAsyncContextManager[JobNursery]":
+        """Open a nursery for jobs; see `JobContext.open_nursery`."""
 
 
 @final
@@ -92,6 +100,48 @@ class JobContext(Generic[Resources_co]):
                 "pass JobContext(job, client=...)"
             )
         return client.client if isinstance(client, ClientSource) else client
+
+    def open_nursery(
+        self, *, cancel_on_failure: bool = True
+    ) -> "AbstractAsyncContextManager[JobNursery]":
+        """Open a block that starts jobs as children of this job, and ends after them.
+
+        ``async with context.open_nursery() as nursery: await nursery.enqueue(...)``. Leaving
+        the block waits until all children have ended, in whatever process they run. Meanwhile
+        the handler holds no slot. If a child ends without success, the other children and the
+        block are cancelled.
+
+        If the block raises, or is cancelled by the timeout of the worker, by an operator or by
+        a cancel scope of the handler, the children are cancelled, and the block waits for their
+        end. If the queue stops or loses its lease, they go on: this job is run again, and the
+        nursery of that run finds the children that are live or have succeeded. If this job ends
+        in any way, its children that are left end with it.
+
+        A `Snooze` that the block raises leaves the children to the next run. A `Discard`
+        cancels them. Both are raised as they are.
+
+        Args:
+            cancel_on_failure: False lets the other children and the block go on when a child
+                ends without success.
+
+        Returns:
+            A context manager for the `JobNursery`. It raises an `ExceptionGroup` of
+            `ChildFailedError` and `ChildCancelledError` if children have ended without success,
+            with the exception of the block, if there is one.
+
+        Raises:
+            RuntimeError: This context was made by hand, or the job is run by a tool for tests
+                that runs no other jobs.
+            TypeError: The handler is a plain function.
+            ValueError: The worker has a limit, or nurseries are nested more than 100 deep.
+        """
+        check_flag("open_nursery: cancel_on_failure", cancel_on_failure)
+        if not isinstance(self._client, ClientSource):
+            raise RuntimeError(  # noqa: TRY004 - the argument is right
+                "this JobContext has no nurseries, as no queue made it: run the job with "
+                "bgjobs.testing.run_virtual"
+            )
+        return self._client.open_nursery(cancel_on_failure=cancel_on_failure)
 
     @property
     def attempt(self) -> int:

@@ -113,6 +113,8 @@ class StoredJob(Generic[R_co]):
     """
     progress: Progress | None = None
     """What its handler reported last, in this run or an earlier one; None if it never did."""
+    parent_id: UUID | None = None
+    """The job or the nursery of an application that it belongs to; None for most jobs."""
 
 
 @final

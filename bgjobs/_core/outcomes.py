@@ -80,11 +80,17 @@ class Unstarted:
 class Interrupted:
     """The queue stopped and the handler was cancelled."""
 
+    counted: bool = True
+    """False for a handler that waited for its children: it may do so for many stops."""
+
 
 @final
 @frozen
 class Crashed:
     """The owner died while it held the job."""
+
+    counted: bool = True
+    """False for a handler that waited for its children, which is not what killed the owner."""
 
 
 @final
@@ -217,12 +223,14 @@ def settle_unfinished(
 ) -> Fail | Requeue:
     """Return what to write about a job whose run did not finish."""
     if isinstance(outcome, Crashed):
-        ended, count = with_end(job, "crashed", now, owner), job.crashes + 1
+        ended = with_end(job, "crashed", now, owner)
+        count = job.crashes + outcome.counted
         if count > limits.max_crashes:
             error = f"its worker died {count} times while running it"
             return failed(evolve(ended, crashes=count), error)
         return put_back(evolve(ended, crashes=count))
-    ended, count = with_end(job, "interrupted", now, owner), job.interruptions + 1
+    ended = with_end(job, "interrupted", now, owner)
+    count = job.interruptions + outcome.counted
     if count > limits.max_interruptions:
         return failed(evolve(ended, interruptions=count), f"it was interrupted {count} times")
     return put_back(evolve(ended, interruptions=count))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from typing import Protocol, TypeVar, final
@@ -15,6 +16,8 @@ from bgjobs._runtime.admin.audit import audited, clean_author
 from bgjobs._runtime.client import Client
 from bgjobs._runtime.health import Health, health_of
 from bgjobs._runtime.lifespan import check_resources
+from bgjobs._runtime.nurseries.application import open_application_nursery
+from bgjobs._runtime.nurseries.nursery import JobNursery
 from bgjobs._runtime.persistence.with_work import register_hooks
 from bgjobs._runtime.queues.handle import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
@@ -114,6 +117,34 @@ class BgJobs(Client):
             self._children.start_service(
                 "signals", partial(on_each_signal, self._stop_for_signal)
             )
+
+    def open_nursery(
+        self, *, cancel_on_failure: bool = True
+    ) -> AbstractAsyncContextManager[JobNursery]:
+        """Open a block that starts jobs as children of the application, and ends after them.
+
+        It is what `JobContext.open_nursery` is for handlers. The children may run in any
+        process. They end with the block: if it raises or is cancelled, they are cancelled, and
+        the block waits for their end. If the process dies, they are cancelled when the lease of
+        the nursery has ended. Nothing runs the block again, so no child is adopted.
+
+        The block must not wait for children after the application has stopped in all processes,
+        as no queue runs them then.
+
+        Args:
+            cancel_on_failure: False lets the other children and the block go on when a child
+                ends without success.
+
+        Returns:
+            A context manager for the `JobNursery`. It raises an `ExceptionGroup` of
+            `ChildFailedError` and `ChildCancelledError` if children have ended without success,
+            with the exception of the block, if there is one.
+        """
+        self._worker.lifecycle.check()
+        check_flag("open_nursery: cancel_on_failure", cancel_on_failure)
+        return open_application_nursery(
+            self._worker, self._children.node, cancel_on_failure=cancel_on_failure
+        )
 
     @property
     def health(self) -> Health:

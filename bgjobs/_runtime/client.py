@@ -11,6 +11,7 @@ from anyio import move_on_after
 from bgjobs._core.activity import HOUR, MINUTE, Activity
 from bgjobs._core.arguments import check_id, check_names, check_type, check_whole, id_of
 from bgjobs._core.config import AnyWorker
+from bgjobs._core.job_tree import JobTree
 from bgjobs._core.jobs import (
     AnyJob,
     CancelledJob,
@@ -30,6 +31,7 @@ from bgjobs._runtime.activity.reads import read_activity
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.notifications.wakeups import Wakeup
+from bgjobs._runtime.nurseries.tree import read_tree
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.reads import count_matching, counts, find, listed
 from bgjobs._runtime.persistence.results import keeper_of, of_worker, result_of
@@ -322,6 +324,25 @@ class Client:
             StoreError: The store has no operations; see ``bgjobs.operations_of``.
         """
         return await read_activity(self._services, last, step, names)
+
+    async def tree(self, job: Job[Any] | EndedJob[Any] | UUID, *, most: int = 50) -> JobTree:
+        """Return a job with its descendants, which its nurseries and theirs have started.
+
+        Args:
+            job: The job, or its id.
+            most: How many jobs to read, 1 to 1,000: those of the first levels. If there are
+                more, `JobTree.is_cut` of the root is true.
+
+        Raises:
+            UnknownJobError: There is no job of this id, or it was deleted.
+        """
+        self._services.lifecycle.check()
+        job_id = id_of("tree", job)
+        check_whole("tree: most", most, least=1, most=1_000)
+        found = await find(self._services, job_id)
+        if found is None:
+            raise UnknownJobError(job_id)
+        return await read_tree(self._services, found, most)
 
     async def timeline(self, job: Job | EndedJob) -> Sequence[TimelineEntry]:
         """Return what happened to a job, oldest first, with the queue and node of each run.

@@ -1,6 +1,7 @@
 """What the parts of an application that runs jobs share, on top of what a client has."""
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from itertools import chain
 from typing import Any, final
 from uuid import UUID
@@ -11,11 +12,13 @@ from bgjobs._runtime.activity.counts import RunCounts
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.leases.registry import Registry
 from bgjobs._runtime.notifications.wakeups import Marks
+from bgjobs._runtime.nurseries.waits import WaitRecorder
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.queues.progress import ProgressWriter
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.scheduled.planner import Planner
 from bgjobs._runtime.services import ClientServices
+from bgjobs.stores.types import Notice
 
 
 @final
@@ -30,6 +33,7 @@ class WorkerServices(ClientServices):
         """Writes the ends of runs. These are committed apart from new jobs: an insert may wait
         for a unique key that another open transaction holds, and would delay the ends with it.
         """
+        self.settlements.commanded = partial(self.announce, Notice(commands=True))
         self.progress: ProgressWriter = ProgressWriter(self.settlements)
         self.counts: RunCounts = RunCounts()
         """How the runs of this process ended, until they are written."""
@@ -39,6 +43,8 @@ class WorkerServices(ClientServices):
         """The queues that run now, including those of scheduled jobs."""
         self.marks: Marks = Marks()
         """The workers whose jobs have a marked end."""
+        self.waits: WaitRecorder = WaitRecorder(self)
+        """Which handlers wait for children."""
         self.resources: Any = None
         """What the lifespan has yielded, of any type; None without a lifespan."""
 

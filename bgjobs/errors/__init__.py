@@ -14,7 +14,11 @@ The facts are attributes, and the message is built from them::
     |- DuplicateJobError           another job has the unique key, and the request refuses that
     |- UnknownJobError             no job has this id
     |- JobFailedError              the job whose result was awaited has failed
+    |  '- ChildFailedError         a child of a nursery has failed
     |- JobCancelledError           the job whose result was awaited was cancelled
+    |  '- ChildCancelledError      a child of a nursery was cancelled
+    |- ParentLostError             a nursery was used after its parent had been lost
+    |- TooManyWaitingError         too many handlers of a queue wait for children
     |- UnreadableJobError          the stored row of a job cannot be read
     |- ExportedLineError           a line of an export cannot be read
     |- SearchError                 a search text has no word, or is too long
@@ -44,15 +48,19 @@ from bgjobs.errors.definitions import (
     WorkerDefinitionError,
 )
 from bgjobs.errors.jobs import (
+    ChildCancelledError,
+    ChildFailedError,
     DuplicateJobError,
     ExportedLineError,
     JobCancelledError,
     JobFailedError,
     NaiveDatetimeError,
     NoWorkerForJobError,
+    ParentLostError,
     PayloadError,
     ResultError,
     SearchError,
+    TooManyWaitingError,
     UnknownJobError,
     UnreadableJobError,
 )
@@ -69,6 +77,8 @@ from bgjobs.errors.stores import (
 __all__ = [
     "AmbiguousScheduleError",
     "BgJobsError",
+    "ChildCancelledError",
+    "ChildFailedError",
     "ConfigError",
     "DuplicateJobError",
     "ExportedLineError",
@@ -80,6 +90,7 @@ __all__ = [
     "NoOccurrenceError",
     "NoWorkerForJobError",
     "NotRunningError",
+    "ParentLostError",
     "PayloadError",
     "ProblemKind",
     "ResultError",
@@ -90,6 +101,7 @@ __all__ = [
     "SearchError",
     "StoreError",
     "StoreUnavailableError",
+    "TooManyWaitingError",
     "UnknownJobError",
     "UnknownNameError",
     "UnreadableJobError",

@@ -137,6 +137,52 @@ class JobCancelledError(BgJobsError):
         return f"{found}: {self.job.reason}"
 
 
+class ChildFailedError(JobFailedError):
+    """A child of a nursery has failed; the block of the nursery raises it in a group."""
+
+
+class ChildCancelledError(JobCancelledError):
+    """A child of a nursery was cancelled; the block of the nursery raises it in a group.
+
+    An operator has cancelled it, or its nursery has, because another child had no success.
+    """
+
+
+class ParentLostError(BgJobsError):
+    """A nursery was used after its parent had been lost. Nothing was stored.
+
+    The process of the parent was taken for dead, as its lease had ended. If the parent is a
+    job, another process runs it again, and adopts its children.
+    """
+
+    def __init__(self, parent: str) -> None:
+        self.parent = parent
+        """The job or the nursery of an application, as text."""
+        super().__init__(parent)
+
+    def __str__(self) -> str:
+        return f"{self.parent}: it does not hold its lease any longer, so nothing was changed"
+
+
+class TooManyWaitingError(BgJobsError):
+    """Too many handlers of a queue wait for children, so this one cannot wait, too.
+
+    Its children are cancelled, and the attempt fails like after any other error. Raise
+    ``Queue(max_waiting=...)``, or nest nurseries less deeply.
+    """
+
+    def __init__(self, queue: str, most: int) -> None:
+        self.queue = queue
+        self.most = most
+        super().__init__(queue, most)
+
+    def __str__(self) -> str:
+        return (
+            f"queue {self.queue!r}: {self.most} handlers wait for children already, as many as "
+            "max_waiting allows"
+        )
+
+
 class UnreadableJobError(BgJobsError):
     """The stored row of the requested job cannot be read.
 

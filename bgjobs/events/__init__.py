@@ -13,6 +13,7 @@ from bgjobs.events.jobs import (
     JobDiscarded,
     JobEnqueued,
     JobFailed,
+    JobPostponed,
     JobProgressed,
     JobReleased,
     JobReserved,
@@ -69,6 +70,7 @@ __all__ = [
     "JobDiscarded",
     "JobEnqueued",
     "JobFailed",
+    "JobPostponed",
     "JobProgressed",
     "JobReleased",
     "JobReserved",
@@ -110,6 +112,7 @@ Event = (
     | NoWorkerForJob
     | JobReserved
     | JobStarted
+    | JobPostponed
     | JobProgressed
     | JobSucceeded
     | JobAttemptFailed

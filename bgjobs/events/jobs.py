@@ -52,6 +52,20 @@ class JobStarted:
 
 @final
 @frozen
+class JobPostponed:
+    """A job is put back for a second, because too many handlers wait for children.
+
+    See `Queue.max_waiting`. Its own children go on, and no attempt is counted.
+    """
+
+    queue: str
+    job: Job
+    waiting: int
+    """How many other handlers of the queue wait."""
+
+
+@final
+@frozen
 class JobProgressed:
     """The progress that a handler has reported was stored.
 

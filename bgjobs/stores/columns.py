@@ -64,6 +64,7 @@ JOB = (
     "metadata",
     "history",
     "progress",
+    "parent_id",
 )
 """The columns of a live job. Ended jobs have more columns after these."""
 SUCCEEDED = (*JOB, "succeeded_at", "result")
@@ -101,6 +102,7 @@ MAY_BE_NULL = frozenset(
         "metadata",
         "history",
         "progress",
+        "parent_id",
         "result",
         "cancelled_by",
     }

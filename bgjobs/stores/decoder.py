@@ -81,7 +81,7 @@ class Decoder:
         try:
             name, payload, key = row[1], row[2], row[12]
             reserved_at, reserved_by, occurrence, metadata = row[10], row[11], row[14], row[15]
-            history, progress = row[16], row[17]
+            history, progress, parent_id = row[16], row[17], row[18]
             # The bitwise or of the counters is below a power of two only if each counter is.
             if not (
                 0 <= row[4] | row[5] | row[6] | row[7] <= LARGEST_COUNT
@@ -111,6 +111,7 @@ class Decoder:
                 metadata={} if metadata is None else load_metadata(metadata),
                 history=() if history is None else load_history(history),
                 progress=None if progress is None else load_progress(progress),
+                parent_id=None if parent_id is None else self.as_owner(parent_id),
                 state="waiting" if reserved_by is None else "running",
             )
         except Exception:  # noqa: BLE001 - a row may have any values, and other jobs must go on
@@ -278,6 +279,7 @@ class Decoder:
             "metadata": (load_metadata, f"texts by name as JSON, {_at_most('metadata')}"),
             "history": (load_history, f"a history as JSON, {_at_most('history')}"),
             "progress": (load_progress, f"a progress as JSON, {_at_most('progress')}"),
+            "parent_id": id_,
             "succeeded_at": time,
             "result": (as_nonempty, _at_most("result")),
             "error": (as_text, _at_most("error")),

@@ -247,10 +247,11 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "metadata": _metadata,
     "history": _history,
     "progress": optional(_progress),
+    "parent_id": optional(as_id),
     "error": _ERROR_TEXT,
 }
 """Reads the value of each column but the unique key, which depends on the occurrence."""
-_ADDED: Mapping[str, Any] = {"history": [], "progress": None}
+_ADDED: Mapping[str, Any] = {"history": [], "progress": None, "parent_id": None}
 """The columns that lines of earlier versions do not have."""
 _PROGRESS: Mapping[str, Callable[[Any], object]] = {
     "done": amount(LARGEST_AMOUNT),

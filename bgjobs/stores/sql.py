@@ -16,6 +16,8 @@ from bgjobs.stores.columns import ColumnLists
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_CHILDLESS = re.compile(r"\s+and not job\.has_children")
+"""The condition of statements that leave jobs with children alone."""
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
 
@@ -45,12 +47,18 @@ class Statements:
         self._ready: dict[str, tuple[str, ...]] = {}
 
     def __getitem__(self, verb: str) -> tuple[str, ...]:
-        """Return the statements of a block; those of ``verb:ids`` read only the ids of jobs."""
+        """Return the statements of a block.
+
+        Those of ``verb:ids`` read only the ids of jobs. Those of ``verb:parents`` also settle
+        jobs that have children.
+        """
         ready = self._ready.get(verb)
         if ready is None:
-            name, _, ids = verb.partition(":")
+            name, _, variant = verb.partition(":")
             text = blocks(self._package)[name]
-            ready = self._ready[verb] = self.filled(text, only_ids=bool(ids))
+            if variant == "parents":
+                text = _CHILDLESS.sub("", text)
+            ready = self._ready[verb] = self.filled(text, only_ids=variant == "ids")
         return ready
 
     def migration(self, file: str) -> tuple[str, ...]:

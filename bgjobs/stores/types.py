@@ -52,7 +52,7 @@ __all__ = [
     "Written",
 ]
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """The version of the schema that this bgjobs reads and writes: that of its last migration."""
 
 
@@ -100,8 +100,12 @@ class Written:
     """The cancelled jobs that stay reserved, so that their end is written with something else.
 
     Such as a run of a scheduled job, whose end is written together with the run that follows
-    it, and a job whose worker was registered by `Operations.register_hooks`.
+    it, and a job whose worker was registered by `Operations.register_hooks`, or which has
+    children.
     """
+    commands: bool = False
+    """Whether the owners of running jobs were asked to cancel them, as descendants of jobs that
+    have ended; see `Operations.commands`."""
 
 
 @final
@@ -114,6 +118,8 @@ class HookedEnd:
     error: Exception | None = None
     """Why nothing is stored of what `work` wrote: what it raised, or how it broke its
     contract."""
+    commands: bool = False
+    """As `Written.commands`."""
 
 
 @final
@@ -162,9 +168,11 @@ class Notice:
     """The workers that have new jobs; None if any worker may have some."""
     commands: bool = False
     """Whether an operator has left new commands; see `Operations.commands`."""
+    parents: frozenset[UUID] = frozenset()
+    """The parents of which children have ended; see ``bgjobs.stores.nurseries``."""
 
     def __bool__(self) -> bool:
-        return self.commands or self.workers is None or bool(self.workers)
+        return self.commands or self.workers is None or bool(self.workers or self.parents)
 
     def __or__(self, other: "Notice") -> "Notice":
         """Return a notice that reports the changes of both."""
@@ -173,6 +181,7 @@ class Notice:
             if self.workers is None or other.workers is None
             else self.workers | other.workers,
             self.commands or other.commands,
+            self.parents | other.parents,
         )
 
 

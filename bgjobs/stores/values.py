@@ -1,6 +1,6 @@
 """Values that both stores make from their rows and from what they are asked to write."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast, final
 from uuid import UUID
@@ -50,11 +50,33 @@ class Ends:
     """See `Written.still_reserved`."""
     unreported: list[Reservation] = field(factory=list[Reservation])
     """The reservations of reports that did not hold any longer."""
+    asked: list[UUID] = field(factory=list[UUID])
+    """Descendants of the jobs that have ended whose owners were asked to cancel them."""
 
     def lost(self, settlements: Sequence[Settlement]) -> list[Reservation]:
         """Return the reservations that did not hold any longer."""
         found = [*self.written, *self.cancelled] if self.cancelled else self.written
         return [*self.unreported, *lost(settlements, found)]
+
+    def add(self, others: "Ends") -> None:
+        """Add what another statement has written for the same write."""
+        self.written.extend(others.written)
+        self.cancelled.update(others.cancelled)
+        self.reserved.update(others.reserved)
+        self.asked.extend(others.asked)
+
+    def left(
+        self, verbs: Mapping[str, Sequence[Settlement]]
+    ) -> Mapping[str, Sequence[Settlement]]:
+        """Return the settlements that were not written, by their verbs; mostly none."""
+        if len(self.written) + len(self.cancelled) == sum(map(len, verbs.values())):
+            return {}
+        found = {*self.written, *self.cancelled}
+        left = {
+            verb: [one for one in chosen if one.reservation not in found]
+            for verb, chosen in verbs.items()
+        }
+        return {verb: chosen for verb, chosen in left.items() if chosen}
 
     def still_reserved(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the jobs that were not put back, and that only their owner ends."""

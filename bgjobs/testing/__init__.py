@@ -1,5 +1,6 @@
 """Tools for testing jobs and stores."""
 
+from bgjobs.testing.children import assert_children
 from bgjobs.testing.clock import RealTimeError, VirtualClock, VirtualEventLoop, virtual_backend
 from bgjobs.testing.drain import Drained, drain
 from bgjobs.testing.enqueued import assert_enqueued, refute_enqueued
@@ -16,6 +17,7 @@ __all__ = [
     "VirtualClock",
     "VirtualEventLoop",
     "VirtualRun",
+    "assert_children",
     "assert_enqueued",
     "check_repeatable",
     "drain",

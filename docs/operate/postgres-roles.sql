@@ -40,7 +40,7 @@ grant insert (
     on bgjobs.jobs to bgjobs_worker;
 grant update (
         attempts, crashes, interruptions, reservations, available_at, reserved_at, reserved_by,
-        unique_key, errors, history, progress
+        unique_key, errors, history, progress, parent_id, has_children
     )
     on bgjobs.jobs to bgjobs_worker;
 grant select, insert, delete on bgjobs.owners to bgjobs_worker;
@@ -56,8 +56,14 @@ grant update (reserved_by) on bgjobs.jobs_failed to bgjobs_worker;
 grant update (reservations, reserved_at, reserved_by) on bgjobs.jobs_cancelled to bgjobs_worker;
 -- Operators' commands are read regularly, and deleted once they were carried out.
 grant select on bgjobs.paused_queues to bgjobs_worker;
-grant select, delete on bgjobs.cancellations to bgjobs_worker;
-grant update (asked_at) on bgjobs.cancellations to bgjobs_worker;
+-- When a job ends, the owners of its running children are asked to cancel them.
+grant select, insert, delete on bgjobs.cancellations to bgjobs_worker;
+grant update (reason, cancelled_by) on bgjobs.cancellations to bgjobs_worker;
+-- For jobs that belong to a parent, and for pruning.
+grant select, insert, delete on bgjobs.children to bgjobs_worker;
+grant update (child_id) on bgjobs.children to bgjobs_worker;
+grant select, insert, delete on bgjobs.waiting_jobs to bgjobs_worker;
+grant update (reserved_by, number, since) on bgjobs.waiting_jobs to bgjobs_worker;
 -- For workers with a function for `on_failure`, and for processes that end jobs of such workers.
 grant select, insert on bgjobs.failure_hooks to bgjobs_worker;
 grant update (on_cancelled, registered_at) on bgjobs.failure_hooks to bgjobs_worker;
@@ -91,6 +97,7 @@ grant select on bgjobs.jobs_succeeded to bgjobs_reader;
 grant select on bgjobs.jobs_failed to bgjobs_reader;
 grant select on bgjobs.jobs_cancelled to bgjobs_reader;
 grant select on bgjobs.jobs_unreadable to bgjobs_reader;
+grant select on bgjobs.children to bgjobs_reader;
 grant select on bgjobs.audit to bgjobs_reader;
 -- For the queue of a job.
 grant select (id, name, node) on bgjobs.owners to bgjobs_reader;
@@ -107,6 +114,8 @@ grant select on bgjobs.owners to bgjobs_operator;
 grant select on bgjobs.audit to bgjobs_operator;
 grant insert (id, at, author, action, subject) on bgjobs.audit to bgjobs_operator;
 grant update (changed) on bgjobs.audit to bgjobs_operator;
+-- Pruning and deleting jobs also delete which of them are children.
+grant select, delete on bgjobs.children to bgjobs_operator;
 -- Pruning also deletes the names of owners to which no job refers any longer.
 grant select, delete on bgjobs.past_owners to bgjobs_operator;
 grant select, delete on bgjobs.jobs to bgjobs_operator;

@@ -10,20 +10,28 @@ from typing import Any
 import psycopg
 import pytest
 
+from bgjobs.stores.nurseries import Nurseries
 from bgjobs.stores.operations import OperatedStore, Operations
 from bgjobs.stores.port import Store
-from bgjobs.testing.contract import CHECKS, OPERATIONS_CHECKS, TRANSACTION_CHECKS, Connect
+from bgjobs.testing.contract import (
+    CHECKS,
+    NURSERY_CHECKS,
+    OPERATIONS_CHECKS,
+    TRANSACTION_CHECKS,
+    Connect,
+    ParentStore,
+)
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 
 @pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgres"])
-def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Generator[OperatedStore]:
+def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Generator[ParentStore]:
     with _fresh(request, sqlite_path) as store:
         yield store
 
 
-def _fresh(request: pytest.FixtureRequest, path: Path) -> AbstractContextManager[OperatedStore]:
+def _fresh(request: pytest.FixtureRequest, path: Path) -> AbstractContextManager[ParentStore]:
     if request.param == "postgres":
         return fresh_postgres_store(request.getfixturevalue("postgres_dsn"))
     return fresh_sqlite_store(path if request.param == "sqlite-file" else ":memory:")
@@ -49,6 +57,11 @@ def test_operations_contract(
     check(store)
 
 
+@pytest.mark.parametrize("check", NURSERY_CHECKS, ids=lambda check: check.__name__)
+def test_nursery_contract(check: Callable[[ParentStore], None], store: ParentStore) -> None:
+    check(store)
+
+
 @pytest.mark.parametrize("store", ["sqlite-file", "postgres"], indirect=True)
 @pytest.mark.parametrize("check", TRANSACTION_CHECKS, ids=lambda check: check.__name__)
 def test_transaction_contract(
@@ -63,7 +76,12 @@ def test_every_method_is_called_by_a_check() -> None:
 
     assert suite.__file__ is not None
     text = "".join(file.read_text() for file in Path(suite.__file__).parent.glob("*.py"))
-    for port, owner in ((Store, "store"), (Operations, "(?:operations|admin)")):
+    ports = (
+        (Store, "store"),
+        (Operations, "(?:operations|admin)"),
+        (Nurseries, "nurseries"),
+    )
+    for port, owner in ports:
         parts = [part for part in port.__mro__ if part.__module__.startswith("bgjobs.")]
         methods = [name for part in parts for name in vars(part) if not name.startswith("_")]
         assert [

@@ -137,8 +137,8 @@ def test_old_and_new_rows_can_be_reserved_and_settled(store: bgjobs.Store) -> No
 def test_an_earlier_version_is_refused(store: bgjobs.Store) -> None:
     with pytest.raises(SchemaMismatchError) as caught:
         store.check_schema()
-    assert "expected schema version 9, found 1; run store.migrate()" in str(caught.value)
-    assert (caught.value.expected, caught.value.found) == (9, 1)
+    assert "expected schema version 10, found 1; run store.migrate()" in str(caught.value)
+    assert (caught.value.expected, caught.value.found) == (10, 1)
 
 
 def test_a_fresh_database_gets_every_migration(database: Database) -> None:

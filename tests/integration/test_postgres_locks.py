@@ -56,9 +56,11 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
             store,
             *(
                 f"alter table %.{table} drop column occurrence, drop column metadata,"
-                " drop column history, drop column progress"
+                " drop column history, drop column progress, drop column parent_id"
                 for table in TABLES
             ),
+            "alter table %.jobs drop column has_children",
+            "drop table %.children, %.waiting_jobs",
             "alter table %.jobs_succeeded drop column result",
             "alter table %.owners drop constraint owners_limits",
             "drop table %.cancellations, %.paused_queues, %.starts, %.jobs_unreadable",
@@ -89,9 +91,12 @@ def _undo_the_bounds(dsn: str, store: PostgresStore) -> None:
         "drop table %.jobs_unreadable",
         "drop index %.jobs_occurrences",
         *(
-            f"alter table %.{table} drop column history, drop column progress"
+            f"alter table %.{table} drop column history, drop column progress,"
+            " drop column parent_id"
             for table in TABLES
         ),
+        "alter table %.jobs drop column has_children",
+        "drop table %.children, %.waiting_jobs",
         "alter table %.jobs_succeeded drop column result",
         "alter table %.cancellations drop column cancelled_by",
         "drop table %.jobs_cancelled, %.past_owners, %.failure_hooks, %.marked_ends",

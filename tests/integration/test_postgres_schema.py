@@ -125,7 +125,7 @@ def test_the_constraint_and_the_statements_have_the_same_bounds(
     within = COLUMNS.fill(f"{{{table.removeprefix('jobs_').replace('jobs', 'job')}_limits}}")
     with psycopg.connect(postgres_dsn, autocommit=True) as raw:
         raw.execute(f"set search_path to {schema_of(store)}".encode())
-        raw.execute(f"create temp table free (like {table})".encode())
+        raw.execute(f"create temp table free (like {table} including defaults)".encode())
         for column, value, is_within in _edges(table):
             row = {**usual, "id": new_id(), "reserved_by": new_id(), column: value}
             marks = ", ".join(f"%({one})s" for one in row)

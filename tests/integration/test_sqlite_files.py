@@ -74,7 +74,7 @@ def test_a_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
 
 def test_a_new_file_has_schema_version_0(sqlite_path: Path) -> None:
     with opened(SQLiteStore(sqlite_path)) as store:
-        with pytest.raises(SchemaMismatchError, match="expected schema version 9, found 0"):
+        with pytest.raises(SchemaMismatchError, match="expected schema version 10, found 0"):
             store.check_schema()
         assert store.migrate() == MIGRATIONS
         store.check_schema()
@@ -84,16 +84,16 @@ def test_a_newer_schema_is_refused_and_left_alone(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     with sqlite3.connect(sqlite_path) as raw:
-        raw.execute("insert into bgjobs_migrations values (10, '0010_later', 0)")
+        raw.execute("insert into bgjobs_migrations values (11, '0011_later', 0)")
     raw.close()
     for verb in (sqlite_store.migrate, sqlite_store.check_schema):
         with pytest.raises(SchemaMismatchError) as caught:
             verb()
-        assert (caught.value.found, caught.value.expected) == (10, 9)
+        assert (caught.value.found, caught.value.expected) == (11, 10)
     with sqlite3.connect(sqlite_path) as raw:
         found = raw.execute("select version from bgjobs_migrations").fetchall()
     raw.close()
-    assert found == [(number,) for number in range(1, 11)]
+    assert found == [(number,) for number in range(1, 12)]
 
 
 def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:

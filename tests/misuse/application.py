@@ -23,6 +23,7 @@ RUNTIME_TYPES = (
     bgjobs.Admin,
     bgjobs.ScheduleControl,
     bgjobs.ScheduledJobControl,
+    bgjobs.JobNursery,
 )
 """The types that only a running application creates."""
 
@@ -41,7 +42,8 @@ class Application:
         """Return the problems of a function, and any damage to the application."""
         bg = self._started()
         controls = bg.admin.schedule("daily"), bg.scheduled_job("daily")
-        made = dict(zip(RUNTIME_TYPES, (bg, bg, bg.admin, *controls), strict=True))
+        nursery = self.portal.call(_left_nursery, bg)
+        made = dict(zip(RUNTIME_TYPES, (bg, bg, bg.admin, *controls, nursery), strict=True))
         before = self.portal.call(bg.count)
         found: list[str] = self.portal.call(problems_of, callee, made)
         damage = self.portal.call(_damage, bg, before)
@@ -83,6 +85,12 @@ class Application:
     async def _enqueue(self, answer: JobRequest) -> None:
         self._results.append(answer)
         await self._started().enqueue(greet.request())
+
+
+async def _left_nursery(bg: bgjobs.BgJobs) -> bgjobs.JobNursery:
+    """Return a nursery whose block has ended: it checks arguments first, and starts no job."""
+    async with bg.open_nursery() as nursery:
+        return nursery
 
 
 async def _damage(bg: bgjobs.BgJobs, before: bgjobs.Counts) -> str | None:

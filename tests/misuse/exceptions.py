@@ -11,13 +11,13 @@ EXCEPTIONS: dict[str, str] = {
         Health Reservation Occurrence Cancellation Imported Counts Finding LiveOwner Migration
         Schema ScheduleState UnhandledJobs Preview PreviewLine Drained Ended ScheduleProblem
         Activity RunningProcess TimelineEntry PastReservation PastEnd AuditEntry Progress
-        JobContext *Error""",
+        JobContext JobTree *Error""",
     "another function creates it, and checks the arguments": """
         BgJobs Client Admin EventStream QueueControl ScheduleControl ScheduledJobControl
-        Worker VirtualRun Custom Calendar Interval AnyOf ScheduleBuilder""",
+        Worker JobNursery ChildJob VirtualRun Custom Calendar Interval AnyOf ScheduleBuilder""",
     "only the runtime calls it": """
         QueueControl.* *Store.[!e]* *Store.end_with *.delay delay_of as_backoff log_listener
-        operations_of VirtualEventLoop.* serve(task_status=*)""",
+        operations_of JobNursery.leave ChildJob.end VirtualEventLoop.* serve(task_status=*)""",
     "only stores call it": "JobFilter.selects JobFilter.has_metadata",
     "the function `app` creates it, and checks the arguments": "WebApp",
     "only the login calls it": "BasicAuth.find",

@@ -171,7 +171,9 @@ def _is_instance(value: object, kind: Any) -> bool:
 
 def _is_right_iterable(entry: Any, value: Any) -> bool:
     is_iterable = isinstance(value, Iterable) and not isinstance(value, str | bytes)
-    return is_iterable and all(_is_right(entry, one) for one in cast("Any", value))
+    return is_iterable and all(
+        any(_is_right(member, one) for member in members(entry)) for one in cast("Any", value)
+    )
 
 
 @frozen

@@ -165,9 +165,11 @@ _TABLES = {
     *("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"),
     *("cancellations", "paused_queues", "starts", "failures", "failure_words"),
     *("failure_hooks", "marked_ends", "activity", "processes", "audit"),
-    *("jobs_cancelled", "jobs_unreadable", "past_owners"),
+    *("jobs_cancelled", "jobs_unreadable", "past_owners", "children", "waiting_jobs"),
 }
 _INDEXES = {
+    *("jobs_children", "jobs_failed_children", "jobs_cancelled_children"),
+    *("children_by_id", "children_in_order"),
     *("jobs_unique", "jobs_ready", "jobs_reserved", "jobs_succeeded_at", "jobs_failed_at"),
     *(
         "jobs_succeeded_by_name",

@@ -48,6 +48,7 @@ def empty(cluster: Cluster) -> None:
         *("jobs", "owners", "past_owners", "jobs_succeeded", "jobs_failed", "jobs_cancelled"),
         *("cancellations", "paused_queues", "starts", "jobs_unreadable"),
         *("failure_hooks", "marked_ends", "activity", "processes", "audit"),
+        *("children", "waiting_jobs"),
     )
     cluster.execute(*(f"truncate {cluster.schema}.{one}" for one in tables))
 
@@ -133,6 +134,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "select from bgjobs.activity",
         "select from bgjobs.processes",
         "select from bgjobs.audit",
+        "select from bgjobs.children",
+        "select from bgjobs.waiting_jobs",
+        "insert into bgjobs.jobs (id, parent_id) values (gen_random_uuid(), null)",
     ),
     "worker": (
         *(
@@ -148,7 +152,10 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.jobs_cancelled set id = gen_random_uuid()",
         "update bgjobs.past_owners set name = ''",
         "update bgjobs.cancellations set job_id = gen_random_uuid()",
-        "insert into bgjobs.cancellations values (gen_random_uuid(), '', now())",
+        "update bgjobs.cancellations set asked_at = now()",
+        "update bgjobs.children set child_key = ''",
+        "update bgjobs.children set parent_id = gen_random_uuid()",
+        "update bgjobs.waiting_jobs set job_id = gen_random_uuid()",
         "insert into bgjobs.paused_queues values ('q', now())",
         "delete from bgjobs.jobs_unreadable",
         "update bgjobs.jobs_unreadable set reason = ''",
@@ -183,6 +190,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "insert into bgjobs.audit (id) values (gen_random_uuid())",
         "update bgjobs.audit set changed = 0",
         "delete from bgjobs.audit",
+        "delete from bgjobs.children",
+        "select from bgjobs.waiting_jobs",
     ),
     "operator": (
         "update bgjobs.jobs set payload = ''",
@@ -208,6 +217,10 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "delete from bgjobs.audit",
         *(f"update bgjobs.audit set {one} = {one}" for one in ("id", "at", "author", "action")),
         "update bgjobs.audit set subject = ''",
+        "update bgjobs.jobs set parent_id = null",
+        "update bgjobs.jobs set has_children = false",
+        "insert into bgjobs.children values (gen_random_uuid(), 'a', gen_random_uuid())",
+        "select from bgjobs.waiting_jobs",
         "insert into bgjobs.audit (id, changed) values (gen_random_uuid(), 1)",
     ),
 }
@@ -369,3 +382,17 @@ def test_a_migrator_needs_its_schema(cluster: Cluster) -> None:
                 store.migrate()
     finally:
         drop_schema(cluster.dsn, other)
+
+
+def test_a_worker_cancels_the_jobs_of_others(cluster: Cluster) -> None:
+    """In the name of any operator: a parent that ends asks for the end of its children."""
+    with cluster.using("worker") as store:
+        _does(cluster, "worker", f"insert into bgjobs.cancellations values ({_FORGED})")
+        _does(cluster, "worker", "update bgjobs.cancellations set reason = 'x'")
+        [[reason]] = cluster.rows(f"select reason from {cluster.schema}.cancellations")
+        assert reason == "x"
+        _does(cluster, "worker", "delete from bgjobs.children")
+        assert store.nurseries.children([new_id()]) == []
+
+
+_FORGED = "gen_random_uuid(), 'no', now(), 'grace'"

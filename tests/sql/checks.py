@@ -10,11 +10,13 @@ from typing import Any, get_args
 from uuid import UUID
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import CancelledJob, Job, LiveState, UnreadableJob
+from bgjobs._core.jobs import CancelledJob, Job, LiveState, Reservation, UnreadableJob
 from bgjobs._core.outcomes import Cancelled
-from bgjobs._core.settlements import Cancel, Settlement
+from bgjobs._core.settlements import Cancel, Settlement, Succeed
 from bgjobs.stores.hooked import do_nothing
 from bgjobs.stores.operations import OperatedStore
+from bgjobs.testing.contract.families import ENDED, is_orphaned
+from bgjobs.testing.contract.nurseries import ParentStore, held_child
 from bgjobs.testing.contract.steps import (
     NOW,
     OCCURRENCE,
@@ -26,6 +28,7 @@ from bgjobs.testing.contract.steps import (
     ids,
     listed,
     put_one,
+    requeue,
     start,
     succeed,
     take,
@@ -266,6 +269,50 @@ def check_a_mark_of_a_job_that_was_set_apart_is_left_over(
         ended = store.find(held.id)
         assert isinstance(ended, CancelledJob)
         assert ended.reserved_by == (None if again is None else again.reserved_by)
+
+
+def check_a_child_is_not_put_back_after_its_parent_without_a_command(
+    store: ParentStore, connect: Connect
+) -> None:
+    """An older process that ended the parent has asked for nothing."""
+    held, owner, other = hold(store), start(store), hold(store)
+    children = [held_child(store, parent) for parent in (held.reservation, owner)]
+    neighbour = held_child(store, other.reservation)
+    store.write(settle=[succeed(held)], now=NOW)
+    store.close_owners([owner], now=NOW)
+    run_sql(connect, "delete from {}cancellations")
+    store.operations.cancel([other.id], Cancelled("no"), now=NOW)
+    jobs = [*children, neighbour]
+    written = store.write(settle=[requeue(job) for job in jobs], now=NOW)
+    assert written.cancelled == {job.reservation: ENDED for job in children}
+    assert ids(enqueued(store)) == [neighbour.id]
+    assert is_orphaned(store, *ids(children))
+
+
+def check_waits_of_reservations_that_are_over_are_forgotten(
+    store: ParentStore, connect: Connect
+) -> None:
+    put_one(store)
+    put_one(store)
+    held, other = take(store, start(store))
+    run_sql(connect, "update {}jobs set reservations = 2")
+    waits = [Reservation(job.id, job.reservation.owner, 2) for job in (held, other)]
+
+    def recorded() -> list[Any]:
+        store.close_owners(now=NOW)
+        return run_sql(connect, "select job_id from {}waiting_jobs order by job_id")
+
+    number_of_both = len(waits)
+    for change in ("reservations = 3", "reservations = 1", f"reserved_by = '{OTHER}'"):
+        store.nurseries.record_waits(waits, now=NOW)
+        assert len(recorded()) == number_of_both
+        run_sql(connect, f"update {{}}jobs set {change} where id = '{held.id}'")
+        assert [UUID(str(one)) for [one] in recorded()] == [other.id]
+        back = f"reservations = 2, reserved_by = '{held.reserved_by}'"
+        run_sql(connect, f"update {{}}jobs set {back} where id = '{held.id}'")
+    store.nurseries.record_waits(waits, now=NOW)
+    store.write(settle=[Succeed(waits[0])], now=NOW)
+    assert len(recorded()) == 1
 
 
 CHECKS: tuple[Check, ...] = tuple(

@@ -18,11 +18,17 @@ from bgjobs.stores.sql import Statements, blocks
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing import contract
 from tests.sql import checks as own
+from tests.sql.family_checks import FAMILY_CHECKS
 from tests.sql.mutants import Mutant, package_of
 from tests.sql.postgres_checks import POSTGRES_CHECKS
 
 Check = Callable[..., None]
-_CONNECTED = {*contract.TRANSACTION_CHECKS, *own.CHECKS, *POSTGRES_CHECKS}
+_CONNECTED = {
+    *contract.TRANSACTION_CHECKS,
+    *own.CHECKS,
+    *POSTGRES_CHECKS,
+    *FAMILY_CHECKS,
+}
 """They take `connect` beside the store."""
 
 
@@ -31,9 +37,10 @@ def checks_of(dialect: str) -> Sequence[Check]:
     return (
         *contract.CHECKS,
         *contract.OPERATIONS_CHECKS,
+        *contract.NURSERY_CHECKS,
         *contract.TRANSACTION_CHECKS,
         *own.CHECKS,
-        *(POSTGRES_CHECKS if dialect == "postgres" else ()),
+        *((*POSTGRES_CHECKS, *FAMILY_CHECKS) if dialect == "postgres" else ()),
     )
 
 

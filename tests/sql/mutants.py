@@ -19,6 +19,7 @@ _SEPARATOR = re.compile(r";[ \t]*(?:\n|\Z)(?=\s*\S)")
 _ALSO = {
     *("abandoned", "find_due", "find_cancellations", "find_set_apart"),
     *("lock_reserved", "refuse_ended", "marked_ends", "marked_names"),
+    *("lock_parents", "lock_children", "lock_parent", "lock_owner", "share_owner"),
 }
 """Statements that write nothing, but select or lock the rows that the next one writes."""
 _TOKEN = re.compile(r"'[^']*'|distinct from|\w+|[();]")
@@ -29,14 +30,14 @@ _CONFLICT = (
 _BEGINS = {"where", "on", "when", "and"}
 _ENDS = {
     "and", "then", "where", "from", "cross", "returning", "order", "group", "having",
-    "limit", "union", "on", "for", ";",
+    "limit", "union", "left", "on", "for", ";",
 }  # fmt: skip
 _FENCE = re.compile(
-    r"\b(?:id|job_id|reserved_by|reservations|lease_expires_at|occurrence|origin|exists|rowid)\b"
+    r"\b(?:id|job_id|reserved_by|reservations|has_children|parent_id|child_id|lease_expires_at|occurrence|origin|exists|rowid)\b"
 )
 _NUMBER = re.compile(r"(?:\w+\.)?reservations (=) ")
 _REPLACED = (
-    ("not locked", r"\bfor (?:update|share)(?: of job)?(?: skip locked)?", ""),
+    ("not locked", r"\bfor (?:update|share|key share)(?: of \w+)?(?: skip locked)?", ""),
     ("locked in turn", r" skip locked", ""),
     ("number not raised", r"reservations \+ 1", "reservations"),
     ("kept reserved", r"\breserved_by = null", "reserved_by = reserved_by"),

@@ -20,6 +20,7 @@ from bgjobs._core.jobs import EndState, Job
 from bgjobs._core.settlements import Succeed
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.types import Cancelled, Owner
+from bgjobs.testing.contract.nurseries import ParentStore
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,
@@ -155,6 +156,17 @@ def check_forgetting_passes_over_what_others_lock(
     assert run_sql(connect, "select count(*) from {}cancellations") == [(1,)]
 
 
+def check_forgetting_waits_passes_over_what_others_lock(
+    store: ParentStore, connect: Connect
+) -> None:
+    held = hold(store)
+    store.nurseries.record_waits([held.reservation], now=NOW)
+    store.write(settle=[succeed(held)], now=NOW)
+    with _locked(connect, "select from {}waiting_jobs for update"):
+        store.close_owners(now=NOW)
+    assert run_sql(connect, "select count(*) from {}waiting_jobs") == [(1,)]
+
+
 def check_a_job_that_ends_is_locked_while_work_runs(
     store: OperatedStore, connect: Connect
 ) -> None:
@@ -169,7 +181,7 @@ def check_a_job_that_ends_is_locked_while_work_runs(
 
 
 @contextmanager
-def _meanwhile(
+def meanwhile(
     connect: Connect, statement: str, call: Callable[[], Sequence[Any]], found: list[Any]
 ) -> Generator[None]:
     """Commit something for which a call waits, and add what the call returned to `found`."""
@@ -190,7 +202,7 @@ def check_a_job_that_is_being_deleted_does_not_run_again(
     calls = {one: partial(verbs.retry, [stored_in(store, one)], now=NOW) for one in TABLES[2:]}
     calls["jobs_unreadable"] = partial(verbs.put_back, [apart], now=NOW)
     for table, call in calls.items():
-        with _meanwhile(connect, f"delete from {{}}{table}", call, found):
+        with meanwhile(connect, f"delete from {{}}{table}", call, found):
             pass
     assert found == []
     assert enqueued(store) == []
@@ -205,7 +217,7 @@ def check_a_job_that_is_put_back_while_it_is_cancelled_is_marked(
     wanted, found = sorted([held.id, waiting.id]), list[Any]()
     lock = f"select from {{}}jobs where id = '{waiting.id}' for update"
     call = partial(store.operations.cancel, wanted, Cancelled("no"), now=NOW)
-    with _meanwhile(connect, lock, lambda: [call()], found):
+    with meanwhile(connect, lock, lambda: [call()], found):
         assert list(store.write(settle=[requeue(held)], now=NOW).lost) == []
     [cancellation] = found
     assert (cancellation.ended, sorted(cancellation.asked)) == ([], wanted)
@@ -216,10 +228,11 @@ def check_owners_are_locked_in_their_order(store: OperatedStore, connect: Connec
     owners = [UUID(bytes=Random(number).randbytes(16)) for number in range(20)]
     for owner in owners:
         store.open_owner(Owner(owner, "default", "here"), LEASE, now=NOW)
+    run_sql(connect, "analyze {}owners")  # now it is no longer read in the order of an index
     middle = sorted(owners)[10]
     lock = f"select from {{}}owners where id = '{middle}' for update"
     close = partial(store.close_owners, owners, now=NOW)
-    with _meanwhile(connect, lock, lambda: [close()], []):
+    with meanwhile(connect, lock, lambda: [close()], []):
         free = run_sql(connect, "select id from {}owners for update skip locked")
     assert {row[0] for row in free} == {one for one in owners if one > middle}
 

@@ -32,6 +32,7 @@ ALL = [
 ]
 _ABOUT = re.compile(
     "cannot_(be_)?settled?|its_holder|leaves_other|left_over|not_put_back_either"
+    "|waits_are_recorded|with_each_end|put_back_after_its_parent|without_a_command"
 )
 _OF_JOBS = re.compile(r"\b(?:insert into|update|delete from) \{jobs(?:_\w+)?\}")
 _SETTLING = re.compile(r":settled|%\(numbers\)s::integer\[\]\) ?\n? *as held")

@@ -32,9 +32,10 @@ _SQLITE_ONLY = {
     *("forget_starts", "delete_succeeded", "delete_failed", "delete_cancelled"),
     *("remove_live", "remove_succeeded", "remove_failed", "remove_cancelled"),
     *("hold_marked", "hold_waiting", "restore_failed_owner", "restore_cancelled_owner"),
-    "delete_marks",
+    *("delete_marks", "record_children", "find_closing", "find_live_among"),
     # In one statement, SQLite would count up to the limit for each worker.
     *("count_levels", "count_due", "count_delayed", "count_others"),
+    "list_children_of_several",  # its join is not read in the order of the index
     "find_queue_owners",  # the owners of a queue are a parameter of its lists
 }
 
@@ -42,6 +43,7 @@ _POSTGRES_ONLY = {
     "count",
     # SQLite runs a write at a time: no other transaction changes a row between two statements.
     *("refuse_ended", "delete_restored", "lock_reserved", "free_unique_key", "succeed_locked"),
+    "share_owner",  # in SQLite, no lease is renewed meanwhile
     "delete_ended",  # in SQLite, a statement writes to one table
     "find_ended",  # in SQLite, a job that is not stored and has no holder has ended
     # A migration of SQLite adds a constraint together with the rows that it holds for.

@@ -14,6 +14,8 @@ from bgjobs._core.jobs import CancelledJob, FailedJob, UnreadableJob
 from bgjobs.errors import (
     AmbiguousScheduleError,
     BgJobsError,
+    ChildCancelledError,
+    ChildFailedError,
     ConfigError,
     DuplicateJobError,
     ExportedLineError,
@@ -25,6 +27,7 @@ from bgjobs.errors import (
     NoOccurrenceError,
     NotRunningError,
     NoWorkerForJobError,
+    ParentLostError,
     PayloadError,
     ResultError,
     RowRefusedError,
@@ -34,6 +37,7 @@ from bgjobs.errors import (
     SearchError,
     StoreError,
     StoreUnavailableError,
+    TooManyWaitingError,
     UnknownJobError,
     UnknownNameError,
     UnreadableJobError,
@@ -99,6 +103,26 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         JobCancelledError(evolve(CANCELLED, cancelled_by=None)),
         f"job {CANCELLED.id} of worker 'mail' was cancelled: not wanted",
         {"job": evolve(CANCELLED, cancelled_by=None)},
+    ),
+    (
+        ChildFailedError(FAILED),
+        f"job {FAILED.id} of worker 'mail' failed: OSError: no route",
+        {"job": FAILED},
+    ),
+    (
+        ChildCancelledError(CANCELLED),
+        f"job {CANCELLED.id} of worker 'mail' was cancelled by ann: not wanted",
+        {"job": CANCELLED},
+    ),
+    (
+        ParentLostError("job 7"),
+        "job 7: it does not hold its lease any longer, so nothing was changed",
+        {"parent": "job 7"},
+    ),
+    (
+        TooManyWaitingError("mail", 1000),
+        "queue 'mail': 1000 handlers wait for children already, as many as max_waiting allows",
+        {"queue": "mail", "most": 1000},
     ),
     (
         WorkerDefinitionError("mail", "expected a function, found int"),

@@ -46,6 +46,7 @@ LINES: list[tuple[Event, int, str]] = [
     (events.NoWorkerForJob("mail"), logging.ERROR, "NoWorkerForJob|name:mail"),
     (events.JobReserved("q", JOB), logging.INFO, f"JobReserved|queue:q|{J}"),
     (events.JobStarted("q", JOB), logging.INFO, f"JobStarted|queue:q|{J}"),
+    (events.JobPostponed("q", JOB, 500), logging.INFO, f"JobPostponed|queue:q|{J}|waiting:500"),
     (
         events.JobProgressed("q", JOB, Progress(done=3, total=4, note=SECRET, reported_at=NOW)),
         logging.DEBUG,

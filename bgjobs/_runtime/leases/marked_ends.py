@@ -17,7 +17,7 @@ from attrs import evolve
 from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.jobs import Owner
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.leases.monitor import Held, report_release
+from bgjobs._runtime.leases.monitor import report_release
 from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
 from bgjobs._runtime.persistence.with_work import end_with_hook, report_hook
 from bgjobs._runtime.worker_services import WorkerServices
@@ -91,7 +91,7 @@ class MarkedEnds:
             done = HookedEnd(done.kept, UnfinishedHookError(text))
         if done.kept:
             report_hook(services, services.bus, _OWNER.name, job, done)
-            report_release(services, Held(job, _OWNER), end, None)
+            report_release(services, job, _OWNER.name, end, None)
             services.planner.settled(job, end, followers)
             services.announce(Notice(frozenset({job.name})))
             services.wakeups.notify_ended()

@@ -6,7 +6,7 @@ until it is cancelled; releases that have begun are written to their end. While 
 unavailable it waits, and the next round releases what was left.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from math import inf
@@ -16,7 +16,7 @@ from uuid import UUID
 from anyio import create_task_group, move_on_after
 from attrs import frozen
 
-from bgjobs._core.jobs import Job, Owner
+from bgjobs._core.jobs import Job, Owner, Reservation
 from bgjobs._core.outcomes import (
     Crashed,
     Interrupted,
@@ -39,6 +39,7 @@ from bgjobs.events import (
     MonitorReleasing,
 )
 from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.nurseries import nurseries_of
 from bgjobs.stores.operations import operations_of
 from bgjobs.stores.pages import Page
 from bgjobs.stores.types import NewJob, Notice, Written
@@ -61,10 +62,11 @@ class ReleasedJob:
 @final
 @frozen
 class Held:
-    """A reserved job, and the owner that holds it."""
+    """A reserved job, and how its run has ended without its handler."""
 
     job: Job
     owner: Owner
+    outcome: Crashed | Interrupted
 
 
 async def end_cancelled(
@@ -95,12 +97,23 @@ async def running_jobs(services: WorkerServices, owner: UUID) -> AsyncIterator[J
 async def release_owner(services: WorkerServices, dead: DeadOwner) -> None:
     """Release the jobs that a dead owner of this process still holds, and remove the owner."""
     held = [job async for job in running_jobs(services, dead.owner.id)]
+    waiting = await _waiting_among(services, held)
     if dead.died:
         services.bus.emit(MonitorReleasing, dead.owner.id, len(held))
-    culprits = [job for job in held if job.id in dead.culprits]
-    others = [job for job in held if job.id not in dead.culprits]
-    for jobs, outcome in ((culprits, Crashed()), (others, Interrupted())):
-        await _give_back(services, [Held(job, dead.owner) for job in jobs], outcome, dead)
+    await _give_back(
+        services,
+        [
+            Held(
+                job,
+                dead.owner,
+                Crashed()
+                if job.id in dead.culprits
+                else Interrupted(counted=job.reservation not in waiting),
+            )
+            for job in held
+        ],
+        dead,
+    )
     await services.dispatch.call(
         services.store.close_owners, [dead.owner.id], now=services.clock.store_now()
     )
@@ -119,28 +132,46 @@ async def sweep(services: WorkerServices) -> bool:
         abandoned = [job for job in jobs if not _is_ours(services, job)]
         if abandoned:
             services.bus.emit(MonitorReleasing, None, len(abandoned))
-            held = await _with_owners(services, abandoned)
-            await _give_back(services, held, Crashed(), None)
+            await _give_back(services, await _crashed(services, abandoned), None)
         page, found = page.behind(jobs), True  # not the first page again: some jobs may stay
     return found
 
 
-async def _with_owners(services: WorkerServices, jobs: Sequence[Job]) -> Sequence[Held]:
-    """Return jobs with the owners that hold them; one that is not known has no name."""
+async def _crashed(services: WorkerServices, jobs: Sequence[Job]) -> Sequence[Held]:
+    """Return jobs with the owners that have died; one that is not known has no name."""
     ids = {job.reservation.owner for job in jobs}
     known = await services.dispatch.once(services.store.find_owners, ids)
     owners = {owner.id: owner for owner in known}
+    waiting = await _waiting_among(services, jobs)
     return [
-        Held(job, owners.get(owner, Owner(owner, "", "")))
+        Held(
+            job,
+            owners.get(held.owner, Owner(held.owner, "", "")),
+            Crashed(counted=held not in waiting),
+        )
         for job in jobs
-        for owner in [job.reservation.owner]
+        for held in [job.reservation]
     ]
 
 
+async def _waiting_among(
+    services: WorkerServices, jobs: Sequence[Job]
+) -> Collection[Reservation]:
+    """Return the reservations of jobs whose handlers waited for children."""
+    nurseries = nurseries_of(services.store)
+    if nurseries is None or not jobs:
+        return ()
+    reservations = [job.reservation for job in jobs]
+    return await services.dispatch.once(nurseries.waiting_among, reservations)
+
+
 async def forget_ended(services: WorkerServices) -> None:
-    """Delete the owners of any process whose lease has ended."""
+    """Delete the owners of any process whose lease has ended, and end jobs without parent."""
     clock, store = services.clock, services.store
     await services.dispatch.once(store.close_owners, (), now=clock.store_now())
+    if nurseries := nurseries_of(store):
+        await services.dispatch.once(nurseries.end_orphans, now=clock.store_now())
+        services.wakeups.notify(Notice(commands=True))
 
 
 def _is_ours(services: WorkerServices, job: Job) -> bool:
@@ -157,23 +188,17 @@ def _is_ours(services: WorkerServices, job: Job) -> bool:
 
 
 async def _give_back(
-    services: WorkerServices,
-    jobs: Iterable[Held],
-    outcome: Crashed | Interrupted,
-    dead: DeadOwner | None,
+    services: WorkerServices, jobs: Iterable[Held], dead: DeadOwner | None
 ) -> None:
     async with create_task_group() as group:  # so that they are committed together
         for held in jobs:
-            group.start_soon(
-                run_shielded, partial(_give_one_back, services, held, outcome, dead)
-            )
+            group.start_soon(run_shielded, partial(_give_one_back, services, held, dead))
 
 
-async def _give_one_back(
-    services: WorkerServices, held: Held, outcome: Crashed | Interrupted, dead: DeadOwner | None
-) -> None:
+async def _give_one_back(services: WorkerServices, held: Held, dead: DeadOwner | None) -> None:
     job, now = held.job, services.time.shown()
-    settlement = settle_unfinished(job, outcome, services.config.limits, now, held.owner)
+    limits = services.config.limits
+    settlement = settle_unfinished(job, held.outcome, limits, now, held.owner)
     try:
         end = await _write(services, job, settlement)
     except StoreError:
@@ -181,7 +206,7 @@ async def _give_one_back(
     if end is None:
         return
     if end.kept:
-        report_release(services, held, end.settlement, dead)
+        report_release(services, job, held.owner.name, end.settlement, dead)
         services.planner.settled(job, end.settlement, end.followers)
     services.announce(Notice(frozenset({job.name})))
 
@@ -221,12 +246,14 @@ async def _end(
 
 def report_release(
     services: WorkerServices,
-    held: Held,
+    job: Job,
+    queue: str,
     settlement: Fail | Cancel | Requeue,
     dead: DeadOwner | None,
 ) -> None:
     """Emit how the job of an owner was released; `dead` is the owner if it ran here."""
-    job, queue = held.job, held.owner.name
+    if job.parent_id is not None:
+        services.announce(Notice(parents=frozenset({job.parent_id})))
     services.counts.process.add(job, settlement, None)
     bus = services.planner.bus_for(job, services.bus)
     if isinstance(settlement, Cancel):

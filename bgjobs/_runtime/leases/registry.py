@@ -77,6 +77,11 @@ class Registry:
         with self._lock:
             self._alive[lease.owner.id] = lease
 
+    def remove(self, lease: Lease) -> None:
+        """Remove an owner that holds no jobs, which the caller closes."""
+        with self._lock:
+            self._alive.pop(lease.owner.id, None)
+
     def ended(self, dead: DeadOwner) -> None:
         """Record that an owner has ended, and wake the monitor to release its jobs."""
         with self._lock:

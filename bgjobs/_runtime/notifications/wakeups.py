@@ -10,6 +10,7 @@ from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
 from math import inf
 from typing import final
+from uuid import UUID
 
 from anyio import Event, sleep
 
@@ -73,6 +74,17 @@ class Marks:
 
 
 @final
+class ChildEnds:
+    """Wakes a task that waits for the children of one parent."""
+
+    def __init__(self, wakeup: Wakeup) -> None:
+        self.wakeup: Wakeup = wakeup
+        """Set when a child has ended, or when other processes have changed anything."""
+        self.is_known: bool = False
+        """Whether a child has ended; the task that looks for it sets it back."""
+
+
+@final
 class Wakeups:
     """The wakeups of this process, by the workers whose jobs they are for."""
 
@@ -81,6 +93,7 @@ class Wakeups:
         self._commands: list[Wakeup] = []
         self._idle: list[Wakeup] = []
         self._endings: list[Wakeup] = []
+        self._children: dict[UUID, list[ChildEnds]] = {}
 
     def subscribe(self, names: Iterable[str]) -> Wakeup:
         """Return a wakeup that is set whenever there may be jobs for one of these workers."""
@@ -108,6 +121,10 @@ class Wakeups:
         if notice.commands:
             for wakeup in self._commands:
                 wakeup.set()
+        for parent in notice.parents:
+            for ends in self._children.get(parent, ()):
+                ends.is_known = True
+                ends.wakeup.set()
 
     @contextmanager
     def commands(self) -> Generator[Wakeup]:
@@ -139,6 +156,25 @@ class Wakeups:
         finally:
             self._endings.remove(wakeup)
             self.unsubscribe(wakeup)
+
+    @contextmanager
+    def child_ends(self, parent: UUID) -> Generator[ChildEnds]:
+        """Yield what is set when children of a parent may have ended, here or elsewhere."""
+        ends = ChildEnds(self.subscribe(()))
+        waiting = self._children.setdefault(parent, [])
+        waiting.append(ends)
+        try:
+            yield ends
+        finally:
+            waiting.remove(ends)
+            if not waiting:
+                del self._children[parent]
+            self.unsubscribe(ends.wakeup)
+
+    @property
+    def parents(self) -> int:
+        """For how many parents a task of this process waits."""
+        return len(self._children)
 
     def notify_ended(self) -> None:
         """Wake the tasks that wait for the end of a job: one is stored."""

@@ -28,8 +28,8 @@ async def enqueue(
     services: ClientServices, requests: Iterable[JobRequest[Any]]
 ) -> Sequence[Job[Any]]:
     """Store jobs in one transaction; see `Client.enqueue_many`."""
-    new = _prepared(services, requests)
-    _check_known(services, {request.name for request in new})
+    new = prepared(services, requests)
+    check_known(services, {request.name for request in new})
     return await _store_new(services, new, new_ids(len(new)))
 
 
@@ -37,8 +37,8 @@ async def enqueue_one(
     services: ClientServices, request: JobRequest[Any], job_id: UUID
 ) -> Job[Any]:
     """Store a job of this id; return it, or the job that has its unique key."""
-    new = _prepared(services, [request])
-    _check_known(services, {one.name for one in new})
+    new = prepared(services, [request])
+    check_known(services, {one.name for one in new})
     [job] = await _store_new(services, new, [job_id])
     return job
 
@@ -47,7 +47,7 @@ async def enqueue_for_any(
     services: ClientServices, requests: Iterable[JobRequest[Any]]
 ) -> Sequence[Job[Any]]:
     """Store jobs as `enqueue` does, also of workers that only other processes know."""
-    new = _prepared(services, requests)
+    new = prepared(services, requests)
     return await _store_new(services, new, new_ids(len(new)))
 
 
@@ -73,7 +73,7 @@ async def _store(services: ClientServices, new: Sequence[NewJob], tries: int) ->
     return await _store(services, [evolve(one, repeated=True) for one in new], tries - 1)
 
 
-def _prepared(services: ClientServices, requests: Iterable[JobRequest]) -> list[JobRequest]:
+def prepared(services: ClientServices, requests: Iterable[JobRequest]) -> list[JobRequest]:
     """Return the requests as `before_enqueue` of the configuration leaves them, checked."""
     asked, before = as_requests("enqueue_many", requests), services.config.before_enqueue
     if before is None:
@@ -84,7 +84,8 @@ def _prepared(services: ClientServices, requests: Iterable[JobRequest]) -> list[
     return prepared
 
 
-def _check_known(services: ClientServices, names: set[str]) -> None:
+def check_known(services: ClientServices, names: set[str]) -> None:
+    """Raise `NoWorkerForJobError` unless the configuration has workers of all these names."""
     if names <= services.workers.configured:
         return
     known = {worker.name for worker in services.workers.all()}

@@ -9,7 +9,7 @@ has not begun. While the store is unavailable `run` repeats the batches with bac
 `Store.write` recognizes rows of an earlier try by their ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import final
@@ -63,6 +63,8 @@ class GroupCommit:
         self._ended = False
         self._tries = 0
         """Writes that failed since the last that succeeded, because the store was away."""
+        self.commanded: Callable[[], object] = _do_nothing
+        """Called after a write that has left commands for the owners of running jobs."""
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
         """Store jobs and notify other processes; when this returns they are committed.
@@ -201,6 +203,8 @@ class GroupCommit:
         if not isinstance(written, BaseException):
             self._tries = 0
             problem = answer_error(written, len(ticket.enqueue), self._dispatch.store.label)
+            if problem is None and written.commands:
+                self.commanded()
             ticket.take(problem or written)
         elif self._ended or not isinstance(written, Exception):
             ticket.take(written)
@@ -283,6 +287,8 @@ class GroupCommit:
             for ticket in batch:
                 ticket.answer = problem
             return
+        if written.commands:
+            self.commanded()
         jobs = iter(written.jobs)
         for ticket in batch:
             if ticket.enqueue or written.lost or written.cancelled:
@@ -341,6 +347,10 @@ def _rows(batch: Sequence[Ticket]) -> tuple[list[NewJob], list[Settlement], list
 def _lost_report(ticket: Ticket, written: Written) -> Sequence[Reservation]:
     held = None if ticket.progress is None else ticket.progress.reservation
     return [held] if held is not None and held in written.lost else ()
+
+
+def _do_nothing() -> None:
+    """Notify no one, as new jobs have no descendants."""
 
 
 def _is_written(ticket: Ticket) -> bool:

@@ -24,11 +24,7 @@ from bgjobs._core.config import AnyWorker
 from bgjobs._core.context import ClientSource, JobContext
 from bgjobs._core.exceptions import is_failure, unwrapped
 from bgjobs._core.jobs import Job
-from bgjobs._core.lazy import (
-    close_coroutines,
-    is_unfinished,
-    refuse_unfinished,
-)
+from bgjobs._core.lazy import close_coroutines, is_unfinished
 from bgjobs._core.middleware import Middleware
 from bgjobs._core.outcomes import (
     Cancelled,
@@ -44,17 +40,21 @@ from bgjobs._core.outcomes import (
 )
 from bgjobs._core.retries import decision
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
-from bgjobs._runtime.bus import CallbackFailedError, contains_error
-from bgjobs._runtime.persistence.work_errors import WorkUnavailableError
+from bgjobs._runtime.bus import contains_error
 from bgjobs._runtime.queues.answers import awaited, call_in_thread
+from bgjobs._runtime.queues.completions import completing
 from bgjobs._runtime.queues.handler_errors import HandlerCrashedError
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs._runtime.queues.middleware import MiddlewareStack
 from bgjobs._runtime.queues.progress import JobProgress, ProgressChannel, SilenceLimit
-from bgjobs.errors import PayloadError, StoreUnavailableError
+from bgjobs.errors import PayloadError
 
 if TYPE_CHECKING:  # the methods of a client reach the queues, which import this module
+    from contextlib import AbstractAsyncContextManager
+
     from bgjobs._runtime.client import Client
+    from bgjobs._runtime.nurseries.handler import HandlerParent
+    from bgjobs._runtime.nurseries.nursery import JobNursery
 
 
 @final
@@ -74,6 +74,8 @@ class Environment:
     """Called after the handler of an attempt was cancelled, other than by its timeout."""
     report_callback: Callable[[Job, str, BaseException], None]
     """Called with what a function that decides about a failed attempt of the job has raised."""
+    parent_of: "Callable[[Attempt], HandlerParent] | None" = None
+    """Makes what the nurseries of an attempt share; None where no queue runs their children."""
     middleware: tuple[Middleware, ...] = ()
     """Entered around each handler, the outermost first."""
 
@@ -91,12 +93,14 @@ class Attempt(ClientSource):
     __slots__ = (
         "_environment",
         "_interrupted",
+        "_is_counted",
         "_on_loop",
         "_scope",
         "cancelled",
         "completions",
         "ended",
         "job",
+        "parent",
         "progress",
         "result",
         "started",
@@ -111,20 +115,31 @@ class Attempt(ClientSource):
         self._environment = environment
         self._scope: CancelScope | None = None
         self._interrupted = False
+        self._is_counted = True
         self._on_loop: bool = worker.is_async
         self.cancelled: Cancelled | None = None
         """The outcome if an operator has cancelled the job."""
         self.completions: Sequence[Callable[[Any], object]] = ()
         """The functions that the handler gave to `complete_with`."""
+        self.parent: HandlerParent | None = None
+        """What its nurseries share, once it has opened one."""
         self.progress: JobProgress | None = None
         """What the handler has reported, if anything."""
         self.result: str | None = None
         """What the handler returned, as JSON text, if its worker keeps results."""
 
-    def interrupt(self) -> None:
-        """Cancel the handler because its queue stops."""
+    def interrupt(self, *, counted: bool = True) -> None:
+        """Cancel the handler because its queue stops; its children go on."""
+        if not self._interrupted:
+            self._is_counted = counted
         self._interrupted = True
+        self.cut_off()
         self._cancel_handler()
+
+    def cut_off(self) -> None:
+        """End a handler that is cancelled without waiting for its children."""
+        if self.parent is not None:
+            self.parent.cut_off()
 
     def cancel(self, cancelled: Cancelled) -> None:
         """Cancel the handler, or prevent its call, because an operator cancelled the job."""
@@ -142,6 +157,18 @@ class Attempt(ClientSource):
     def client(self) -> "Client":
         """The client of the handler."""
         return self._environment.client_of(self)
+
+    def open_nursery(
+        self, *, cancel_on_failure: bool
+    ) -> "AbstractAsyncContextManager[JobNursery]":
+        """Open a nursery of the handler."""
+        if self.parent is None:
+            if self._environment.parent_of is None:
+                raise RuntimeError(
+                    "open_nursery: no queue runs children in a test of one job; use run_virtual"
+                )
+            self.parent = self._environment.parent_of(self)
+        return self.parent.open(cancel_on_failure=cancel_on_failure)
 
     @property
     def cancel_at(self) -> float:
@@ -224,7 +251,7 @@ class Attempt(ClientSource):
         if self.cancelled is not None:
             return self.cancelled
         if self._interrupted:
-            return Interrupted()
+            return Interrupted(self._is_counted)
         silence = self.progress and self.progress.silence
         if silence and silence.is_next:
             text = f"no progress for {silence.seconds:g} seconds"
@@ -251,26 +278,9 @@ class Attempt(ClientSource):
     def completing(self) -> Callable[[Any], None]:
         """Return a function that does the work which the handler gave to `complete_with`.
 
-        Call this on the event loop. The store calls the function in a thread, where the class
-        of the loop's cancellations is unknown.
+        Call this on the event loop. The store calls the function in a thread.
         """
-        return partial(self._complete, get_cancelled_exc_class())
-
-    def _complete(self, cancelled: type[BaseException], connection: Any) -> None:
-        """Do that work. Any: the connection is the driver's."""
-        try:
-            for work in self.completions:
-                if (answer := work(connection)) is not None:
-                    refuse_unfinished(f"worker {self.worker.name!r}: complete_with", answer)
-        except StoreUnavailableError as error:
-            raise WorkUnavailableError(error) from error  # so that the store does not retry
-        except Exception:  # an error of the handler, like any other
-            raise
-        except BaseException as error:
-            if is_failure(error, cancelled):  # stores expect an `Exception`
-                what = "the function given to complete_with"
-                raise CallbackFailedError(what, error) from error
-            raise HandlerCrashedError(self.worker.name, error) from error
+        return completing(self.worker.name, self.completions)
 
     def _arguments(
         self, clock: Clock
@@ -366,7 +376,7 @@ class Attempt(ClientSource):
         if self.cancelled is not None:
             return self.cancelled
         if self._interrupted:
-            return Interrupted()
+            return Interrupted(self._is_counted)
         hint = other_loop_hint(error, on_loop=self._on_loop)
         return self.raised(error, error_text(error, hint=hint))
 

@@ -16,12 +16,14 @@ from typing import final
 from uuid import UUID
 
 from anyio import (
+    CancelScope,
     CapacityLimiter,
     create_task_group,
     current_time,
     get_cancelled_exc_class,
     move_on_after,
     sleep,
+    sleep_forever,
 )
 
 from bgjobs._core.ids import new_id
@@ -32,6 +34,7 @@ from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.registry import DeadOwner, Lease
 from bgjobs._runtime.notifications.commands import first_commands
+from bgjobs._runtime.nurseries.handler import parent_of
 from bgjobs._runtime.queues.attempt import Attempt, Environment
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.handler_client import HandlerClient
@@ -80,11 +83,13 @@ class Consumer:
             ),
             resources=services.resources,
             client_of=self._client_of,
+            parent_of=partial(parent_of, services, state, self._places),
             cancelled=self._places.go_on,
             report_callback=partial(report_callback, state, services),
             middleware=(*services.config.middleware, *self._queue.middleware),
         )
         self._slots: list[Slot] = []
+        self._slots_ended = CancelScope()
         self._culprits: set[UUID] = set()
 
     async def run(self) -> None:
@@ -160,6 +165,7 @@ class Consumer:
         fetcher = Fetcher(self._state, self._services, self._owner, inbox, self._attempt)
         self._context = copy_context()
         async with create_task_group() as self._group:
+            self._group.start_soon(self._cut_off_handlers)
             for _ in range(self._queue.concurrency):
                 self._start_slot()
             try:
@@ -176,6 +182,8 @@ class Consumer:
     def _slot_ended(self, slot: Slot) -> None:
         self._slots.remove(slot)
         self._places.leave()
+        if not self._slots:  # the inbox is closed, so no further one is started
+            self._slots_ended.cancel()
 
     def _attempt(self, job: Job) -> Attempt:
         return Attempt(self._workers[job.name], job, self._environment)
@@ -192,6 +200,9 @@ class Consumer:
         state = self._state
         await state.stopped.wait()
         stopped = current_time()
+        for attempt in self._running():
+            if attempt.parent is not None and attempt.parent.waits:
+                attempt.interrupt(counted=False)
         while (left := stopped + state.grace - current_time()) > 0:
             with move_on_after(left):
                 await state.grace_changed.wait()
@@ -201,6 +212,15 @@ class Consumer:
         for attempt in self._running():
             bus = self._services.planner.bus_for(attempt.job, self._bus)
             bus.emit(CancellationIgnored, self._queue.name, attempt.job)
+
+    async def _cut_off_handlers(self) -> None:
+        """End handlers without waiting for their children when the slots are cancelled."""
+        with self._slots_ended:
+            try:
+                await sleep_forever()
+            finally:
+                for attempt in self._running():
+                    attempt.cut_off()
 
     def _running(self) -> list[Attempt]:
         return [slot.attempt for slot in self._slots if slot.attempt is not None]

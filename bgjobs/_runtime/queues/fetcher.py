@@ -24,7 +24,7 @@ from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
-from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.types import Owner, Written
 
 MARGIN = 4.0
@@ -59,6 +59,10 @@ class Pace:
         """
         free = self.room - unfinished
         return free > 0 and (not waiting or MARGIN * free >= self.room)
+
+    def stay_within_slots(self) -> None:
+        """Reserve no further jobs ahead."""
+        self._ahead = self._most_ahead = 0
 
     def begin(self, now: float, finished: int) -> None:
         """Record that a reservation begins, when `finished` jobs have finished so far."""
@@ -190,7 +194,7 @@ class Fetcher:
             return wait
         free = self._free
         self._pace.begin(self._now(), self._state.finished)
-        jobs = await self._reserve(free)
+        jobs = await self._reserve_up_to(free)
         self._pace.end(self._now())
         if self._state.paused:  # it was paused during the reservation
             await self._give_back(jobs)
@@ -253,11 +257,41 @@ class Fetcher:
             self._state.release(attempt)
         await self._give_back([attempt.job for attempt in waiting])
 
-    async def _reserve(self, limit: int) -> Sequence[Job]:
+    async def _reserve_up_to(self, free: int) -> Sequence[Job]:
+        """Reserve jobs; those whose handlers may open nurseries only as slots need them.
+
+        If they were reserved ahead, they would run before the children of those that wait, so
+        that more and more handlers would wait.
+        """
+        nesting = self._state.nesting
+        if not nesting:
+            return await self._reserve(self._names, free)
+        others = self._not_nesting
+        if not others:
+            self._pace.stay_within_slots()
+        first = min(free, max(self._slots_left, 1 if others else 0))
+        jobs = await self._reserve(self._names, first) if first > 0 else ()
+        if not others or len(jobs) == free:
+            return jobs
+        more = await self._reserve(others, free - len(jobs))
+        return Listing([*jobs, *more], [*unreadable_in(jobs), *unreadable_in(more)])
+
+    @property
+    def _not_nesting(self) -> Sequence[str]:
+        return [name for name in self._names if name not in self._state.nesting]
+
+    @property
+    def _slots_left(self) -> int:
+        """How many slots neither run a handler nor are to run one that may open nurseries."""
+        running = self._state.occupying - len(self._inbox)
+        nesting = self._inbox.count(self._state.nesting)
+        return self._state.config.concurrency - running - nesting
+
+    async def _reserve(self, names: Sequence[str], limit: int) -> Sequence[Job]:
         jobs = await self._services.dispatch.once(
             self._services.store.reserve,
             self._owner.id,
-            self._names,
+            names,
             limit,
             caps=self._state.caps,
             now=self._services.clock.store_now(),
@@ -266,9 +300,10 @@ class Fetcher:
         return jobs
 
     async def _until_next_due(self) -> float:
+        is_full = self._state.nesting and self._slots_left <= 0
         due_in = await self._services.dispatch.once(
             self._services.store.next_due,
-            self._names,
+            self._not_nesting if is_full else self._names,
             caps=self._state.caps,
             now=self._services.clock.store_now(),
         )

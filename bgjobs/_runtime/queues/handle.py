@@ -39,8 +39,14 @@ class QueueControl:
 
     @property
     def running(self) -> tuple[Job, ...]:
-        """The jobs that this process has reserved in this queue."""
-        return tuple(self._state.held.values())
+        """The jobs that this process has reserved in this queue, without those in `waiting`."""
+        held, waiting = self._state.held, self._state.waiting
+        return tuple(job for attempt, job in held.items() if attempt not in waiting)
+
+    @property
+    def waiting(self) -> tuple[Job, ...]:
+        """The jobs whose handlers wait for other jobs, and hold no slot meanwhile."""
+        return tuple(attempt.job for attempt in self._state.waiting)
 
     def pause(self) -> None:
         """Stop reserving jobs in this process; handlers that run go on."""

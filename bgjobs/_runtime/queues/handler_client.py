@@ -1,6 +1,5 @@
 """The client of a handler: `JobContext.client`."""
 
-from contextlib import nullcontext
 from typing import Any, final
 from uuid import UUID
 
@@ -25,8 +24,5 @@ class HandlerClient(Client):
         self._places = places
 
     async def _wait_for_end(self, job_id: UUID, ended: Wakeup) -> EndedJob[Any]:
-        progress = self._attempt.progress
-        silence = None if progress is None or progress.is_over else progress.silence
-        with nullcontext() if silence is None else silence.suspended():
-            async with self._places.given_away(self._attempt):
-                return await super()._wait_for_end(job_id, ended)
+        async with self._places.given_away(self._attempt):
+            return await super()._wait_for_end(job_id, ended)

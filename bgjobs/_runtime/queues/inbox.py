@@ -6,7 +6,7 @@ no attempt with it.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import final
 
 from anyio import Event
@@ -45,6 +45,10 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self._attempts)
+
+    def count(self, names: Collection[str]) -> int:
+        """Return how many of the attempts are of these workers."""
+        return sum(attempt.job.name in names for attempt in self._attempts)
 
     def put(self, attempts: Iterable[Attempt]) -> None:
         """Add attempts and wake slots, which wake further ones."""

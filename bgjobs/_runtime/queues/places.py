@@ -12,7 +12,7 @@ slot ends for it later. A cancel scope of the handler itself does not shorten th
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from math import inf
 from typing import final
 
@@ -59,16 +59,20 @@ class Places:
         """Leave the place of an attempt to others while the block waits for another job.
 
         Tasks of one handler may wait at the same time. Its place is given away from the first
-        of these waits to the last, and a task does not wait for the others to go on.
+        of these waits to the last, and a task does not wait for the others to go on. The limit
+        for the time without progress does not run meanwhile.
         """
         if not self._is_running(attempt):
             yield
             return
-        self._begin(attempt)
-        try:
-            yield
-        finally:
-            await self._end(attempt)
+        progress = attempt.progress
+        silence = None if progress is None or progress.is_over else progress.silence
+        with nullcontext() if silence is None else silence.suspended():
+            self._begin(attempt)
+            try:
+                yield
+            finally:
+                await self._end(attempt)
 
     def _is_running(self, attempt: Attempt) -> bool:
         """Whether the handler has not ended; a task that is not its own may outlive it."""
@@ -80,6 +84,7 @@ class Places:
         if waiting[attempt] > 1:
             return
         self._state.state_changed.set()
+        self._state.jobs_available.set()
         if attempt in self._next:  # an earlier wait is over, and it has no place yet
             self._inbox.recalled -= 1
             self.go_on(attempt)

@@ -17,7 +17,7 @@ from uuid import UUID
 from attrs import define, evolve, field
 
 from bgjobs._core.hooks import FailureHook
-from bgjobs._core.jobs import Owner
+from bgjobs._core.jobs import Job, Owner
 from bgjobs._core.outcomes import (
     Outcome,
     RetryPolicy,
@@ -331,11 +331,18 @@ class Settler:
                 name = self._control.name
                 report_end(bus, name, job, end.outcome, end.settlement, seconds)
             services.planner.settled(job, end.settlement, end.enqueue)
-            if end.enqueue or job.name in self._capped:
-                services.announce(Notice(frozenset({job.name})))
-            elif isinstance(end.settlement, Requeue):
-                services.wakeups.wake((job.name,))
+            self._announce(end, job)
         self._release(end)
+
+    def _announce(self, end: End, job: Job) -> None:
+        """Wake those who wait for what this end has changed."""
+        services = self._services
+        if job.parent_id is not None:
+            services.announce(Notice(parents=frozenset({job.parent_id})))
+        if end.enqueue or job.name in self._capped:
+            services.announce(Notice(frozenset({job.name})))
+        elif isinstance(end.settlement, Requeue):
+            services.wakeups.wake((job.name,))
 
     def _release(self, end: End) -> None:
         self._services.wakeups.notify_ended()

@@ -52,6 +52,8 @@ class QueueState:
         """How many held jobs wait for a slot or run; the others wait for their commit."""
         self.waiting: dict[Attempt, int] = {}
         """Those whose handlers wait for other jobs, and in how many of their tasks."""
+        self.nesting: frozenset[str] = frozenset()
+        """The workers of which a handler has opened a nursery here, as others of them may."""
         self.finished: int = 0
         """How many attempts have ended so far."""
         self.postponed_until: float = 0.0
@@ -125,6 +127,8 @@ class QueueState:
         self.unfinished -= 1
         self.finished += 1
         self.state_changed.set()
+        if self.nesting:
+            self.jobs_available.set()  # a job of theirs may be reserved now
 
     def release(self, attempt: Attempt) -> bool:
         """Record that a job is settled. Return whether the queue holds no job now."""

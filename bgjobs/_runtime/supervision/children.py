@@ -1,7 +1,7 @@
 """The children of one running application, and how they are started.
 
-services       heartbeat, commands, monitor, marked ends, watch, pruner, progress, activity;
-|              they end last
+services       heartbeat, commands, monitor, marked ends, watch, pruner, progress, waits,
+|              activity; they end last
 '- queues      queues and scheduled jobs, one child each; they end when they are stopped
 """
 
@@ -44,7 +44,8 @@ class Children:
         """In the order of the configuration, then in the order in which they were added."""
         self._services = services
         self._supervisor = supervisor
-        self._node = f"{socket.gethostname()}:{os.getpid()}"
+        self.node: str = f"{socket.gethostname()}:{os.getpid()}"
+        """Host and process, for people to read."""
         self.admin: Admin = Admin(services, self.scheduled_jobs)
         """The methods for operators of this application, and of its handlers."""
         self._activity: ActivityWriter | None = None
@@ -66,7 +67,7 @@ class Children:
         return self._heartbeat.lag
 
     def _consumer(self, state: QueueState) -> Consumer:
-        return Consumer(state, self._services, self._node, self.admin)
+        return Consumer(state, self._services, self.node, self.admin)
 
     def start_service(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run a service until all queues have ended."""
@@ -154,7 +155,7 @@ class Children:
 
     def _start_services(self) -> None:
         services, heartbeat = self._services, self._heartbeat
-        self._activity = ActivityWriter(services, self._node, heartbeat.take_lag)
+        self._activity = ActivityWriter(services, self.node, heartbeat.take_lag)
         self.start_service("heartbeat", heartbeat.run)
         self.start_service("commands", CommandListener(services).run)
         self.start_service("monitor", Monitor(services).run)
@@ -162,4 +163,5 @@ class Children:
         self.start_service("watch", ChangeListener(services).run)
         self.start_service("pruner", Pruner(services).run)
         self.start_service("progress", services.progress.run)
+        self.start_service("waits", services.waits.run)
         self.start_service("activity", self._activity.run)

@@ -35,6 +35,7 @@ def job(found: bgjobs.AnyJob) -> dict[str, Json]:
         "reserved_by": None if found.reserved_by is None else str(found.reserved_by),
         "ended_at": None if isinstance(found, bgjobs.Job) else iso_time(state_time(found)),
         "unique_key": found.unique_key,
+        "parent_id": None if found.parent_id is None else str(found.parent_id),
         "schedule": None if found.occurrence is None else found.occurrence.recurrence.name,
         "metadata": dict(found.metadata),
         "progress": None if found.progress is None else progress(found.progress),

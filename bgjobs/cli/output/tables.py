@@ -141,6 +141,7 @@ def job(found: bgjobs.AnyJob, now: datetime, zone: tzinfo | None) -> Facts:
     ]
     pairs += [("crashes", found.crashes)] if found.crashes else []
     pairs += [("interruptions", found.interruptions)] if found.interruptions else []
+    pairs += [("parent", str(found.parent_id))] if found.parent_id else []
     pairs += [("unique key", found.unique_key)] if found.unique_key else []
     pairs += [("schedule", found.occurrence.recurrence.name)] if found.occurrence else []
     pairs += [("owner", str(found.reserved_by))] if found.state == "running" else []

@@ -118,7 +118,7 @@ _WRITERS: Mapping[str, Callable[[Sequence[Any]], Array]] = {
     "timestamptz": timestamps,
 }
 _TYPES: Mapping[str, str] = {
-    **dict.fromkeys(("id", "reserved_by"), "uuid"),
+    **dict.fromkeys(("id", "reserved_by", "parent_id"), "uuid"),
     "priority": "smallint",
     **dict.fromkeys(COUNTS, "integer"),
     **dict.fromkeys(MEASURED, "bigint"),

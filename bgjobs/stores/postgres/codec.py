@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
-from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
+from bgjobs._core.jobs import FailedJob, Job, Reservation, UnreadableJob
 from bgjobs._core.settlements import (
     Cancel,
     Counted,
@@ -172,10 +172,15 @@ def _in_lock_order(settlements: Sequence[F]) -> Sequence[F]:
 
 
 def _fences(settlements: Sequence[Settlement | Report]) -> Parameters:
+    return fence_values([one.reservation for one in settlements])
+
+
+def fence_values(held: Collection[Reservation]) -> Parameters:
+    """Return the parameters that identify reservations."""
     return {
-        "ids": uuids([one.reservation.job_id for one in settlements]),
-        "owners": uuids([one.reservation.owner for one in settlements]),
-        "numbers": integers([one.reservation.number for one in settlements]),
+        "ids": uuids([one.job_id for one in held]),
+        "owners": uuids([one.owner for one in held]),
+        "numbers": integers([one.number for one in held]),
     }
 
 

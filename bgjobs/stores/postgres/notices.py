@@ -8,7 +8,9 @@ Other programs can send anything. A payload that is not the name of a worker her
 with names, and wakes no queue.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from uuid import UUID
 
 from bgjobs.stores.types import Notice
 
@@ -17,6 +19,8 @@ _COMMANDS = "\x1borders"
 """No name of a worker has a control character."""
 _ANY_WORKER = "\x1bany"
 """The previous version never sends it. When it receives it, its queues poll as usual."""
+_PARENT = "\x1bparent:"
+"""Before the id of a parent. The previous version takes it for the name of a worker."""
 _RESERVED = frozenset((_NOTHING, _COMMANDS, _ANY_WORKER))
 
 
@@ -25,11 +29,19 @@ def payloads_of(notice: Notice) -> Sequence[str]:
     payloads = {_ANY_WORKER} if notice.workers is None else set(notice.workers)
     if notice.commands:
         payloads.add(_COMMANDS)
+    payloads |= {f"{_PARENT}{parent}" for parent in notice.parents}
     return sorted(payloads) or [_NOTHING]
 
 
 def notice_of(payloads: Iterable[str]) -> Notice:
     """Return one notice of all that these payloads report."""
     found = frozenset(payloads)
-    workers = None if _ANY_WORKER in found else found - _RESERVED
-    return Notice(workers, commands=_COMMANDS in found)
+    parents = frozenset(one for one in found if one.startswith(_PARENT))
+    workers = None if _ANY_WORKER in found else found - _RESERVED - parents
+    return Notice(workers, commands=_COMMANDS in found, parents=frozenset(_ids(parents)))
+
+
+def _ids(payloads: Iterable[str]) -> Iterator[UUID]:
+    for text in payloads:
+        with suppress(ValueError):  # another program may have sent it
+            yield UUID(text.removeprefix(_PARENT))

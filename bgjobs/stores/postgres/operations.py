@@ -17,7 +17,7 @@ from bgjobs.stores.decoder import Table, first_of_each_job
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.operations import Cancellation, Finding, LiveOwner, Migration
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.postgres import codec, diagnostics, schema
+from bgjobs.stores.postgres import codec, diagnostics, families, schema
 from bgjobs.stores.postgres.activity import PostgresActivity
 from bgjobs.stores.postgres.arrays import texts, unique_ids, unique_names
 from bgjobs.stores.postgres.audit import PostgresAudit
@@ -49,6 +49,16 @@ _VALIDATE = {
     "starts_limits": "validate_starts",
 }
 """Constraints, and the statements that validate them."""
+
+_CANCEL = (
+    *("mark_waiting", "cancel_waiting", "cancel_running"),
+    *("mark_waiting", "cancel_waiting"),
+)
+_FORGET = ("delete_cancellations", "forget_children")
+_DELETE = (
+    *("delete_waiting", "delete_marked", "delete_ended", "delete_unreadable"),
+    *_FORGET,
+)
 
 
 @final
@@ -83,21 +93,20 @@ class PostgresOperations(PostgresActivity, PostgresAudit):
         now: datetime | None = None,
     ) -> Cancellation:
         """End waiting jobs as cancelled; ask the owners of running ones to cancel them."""
-        values = {
-            "ids": unique_ids(job_ids),
-            "reason": cancelled.reason,
-            "author": cancelled.by,
-            "owner": HOOK_OWNER,
-            "now": codec.utc("now", now),
-        }
-        _, first, asked, marked, later = self._all_rows(
-            values,
-            *("mark_waiting", "cancel_waiting", "cancel_running"),
-            *("mark_waiting", "cancel_waiting"),
-        )
-        ended = _ids([*first, *later])
-        left = dict.fromkeys(_ids([*asked, *marked]))
-        return Cancellation(ended, [one for one in left if one not in ended])
+        sql, instant = self._database.sql, codec.utc("now", now)
+        values = {**families.cancel_values(job_ids, cancelled), "now": instant}
+
+        def work(connection: AnyConnection) -> Cancellation:
+            _, first, asked, marked, later = self._database.run_all(
+                connection, [(sql[name], values) for name in _CANCEL]
+            )
+            parents = [one for one, has_children in (*first, *later) if has_children]
+            below = families.end_descendants(sql, connection, parents, instant)
+            ended = [*_ids([*first, *later]), *below.ended]
+            left = dict.fromkeys([*_ids([*asked, *marked]), *below.asked])
+            return Cancellation(ended, [one for one in left if one not in set(ended)])
+
+        return self._database.together(work)
 
     def register_hooks(self, hooks: Mapping[str, bool], *, now: datetime | None = None) -> None:
         """Record which workers have an `on_failure` function."""
@@ -140,15 +149,20 @@ class PostgresOperations(PostgresActivity, PostgresAudit):
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete waiting, ended and unreadable jobs, and return the ids of those deleted."""
-        *deleted, _ = self._all_rows(
-            {"ids": unique_ids(job_ids), "owner": HOOK_OWNER},
-            "delete_waiting",
-            "delete_marked",
-            "delete_ended",
-            "delete_unreadable",
-            "delete_cancellations",
-        )
-        return list(dict.fromkeys(one for rows in deleted for one in _ids(rows)))
+        sql = self._database.sql
+        values = {"ids": unique_ids(job_ids), "owner": HOOK_OWNER}
+
+        def work(connection: AnyConnection) -> Sequence[UUID]:
+            found = self._database.run_all(
+                connection, [(sql[name], values) for name in _DELETE]
+            )
+            waiting, marked, *_ = found
+            parents = [one for one, has_children in (*waiting, *marked) if has_children]
+            families.end_descendants(sql, connection, parents, None)
+            deleted = found[: -len(_FORGET)]
+            return list(dict.fromkeys(one for rows in deleted for one in _ids(rows)))
+
+        return self._database.together(work)
 
     def retry(
         self,

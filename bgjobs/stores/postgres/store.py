@@ -26,13 +26,16 @@ from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.enqueue_in import TransactionalEnqueuer
 from bgjobs.stores.postgres.listener import ListenConnector
 from bgjobs.stores.postgres.lists import Listings
+from bgjobs.stores.postgres.nurseries import PostgresNurseries
 from bgjobs.stores.postgres.operations import PostgresOperations, page_values, refused_rows
+from bgjobs.stores.postgres.owners import close_owners, heartbeat
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyPool, check_settings, source_of, with_defaults
-from bgjobs.stores.postgres.statements import CLOCK, Dialect
+from bgjobs.stores.postgres.statements import Dialect
 from bgjobs.stores.types import Counts, HookedEnd, NewJob, Notice, Renewal, Written
 from bgjobs.stores.values import (
+    Ends,
     bounded_age,
     by_verb,
     in_claim_order,
@@ -93,6 +96,7 @@ class PostgresStore:
         sessions = Sessions(self._sql, prepared=prepared_statements)
         self._database = PostgresDatabase(source, self._sql, sessions, call_timeout)
         self._listings = Listings(self._database)
+        self._nurseries = PostgresNurseries(self._database)
         self._operations = PostgresOperations(self._database, self._listings, self._listen)
 
     def __repr__(self) -> str:
@@ -122,6 +126,11 @@ class PostgresStore:
     def operations(self) -> PostgresOperations:
         """The verbs for operators."""
         return self._operations
+
+    @property
+    def nurseries(self) -> PostgresNurseries:
+        """The methods for children."""
+        return self._nurseries
 
     def open(self) -> None:
         """Connect."""
@@ -155,14 +164,21 @@ class PostgresStore:
         alone = len(verbs) + bool(enqueue) + bool(progress) <= 1 and not refuses
         guard = self._guards.of(enqueue, settle, alone=alone)
 
-        def work(connection: AnyConnection) -> Written:
+        def work(connection: AnyConnection) -> tuple[Ends, Sequence[Job]]:
             # Settled first: a scheduled job's next occurrence takes over the unique key.
             ends = writes.settle(self._sql, connection, verbs, instant, progress)
-            jobs = writes.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
-            return Written(jobs, ends.lost(settle), ends.cancelled, ends.reserved)
+            if not alone and (left := ends.left(verbs)):
+                ends.add(writes.settle_parents(self._sql, connection, left, instant))
+            free = ends.written
+            return ends, writes.enqueue(self._sql, connection, enqueue, instant, free, guard)
 
         run = self._database.alone if alone else self._database.together
-        return run(work, extra=writes.extra_seconds(enqueue))
+        ends, jobs = run(work, extra=writes.extra_seconds(enqueue))
+        if alone and (left := ends.left(verbs)):
+            parents = partial(writes.settle_parents, self._sql, left=left, now=instant)
+            ends.add(self._database.together(parents))
+        lost, asked = ends.lost(settle), bool(ends.asked)
+        return Written(jobs, lost, ends.cancelled, ends.reserved, asked)
 
     def complete(
         self,
@@ -269,18 +285,7 @@ class PostgresStore:
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
     ) -> Renewal:
         """Renew these owners' leases on the connection of the heartbeat."""
-        values = {
-            "owners": unique_ids(owners),
-            "lease": codec.microseconds(lease),
-            "now": codec.utc("now", now),
-        }
-        with self._database.live.heartbeat(lease.total_seconds() / 4) as connection:
-            if not owners:  # the role may have no right to write to the table
-                [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
-                return Renewal(frozenset(), codec.timestamp(found))
-            step = self._sql["heartbeat"], values
-            [[[found, alive]]] = self._database.run_all(connection, [step])
-        return Renewal(frozenset(alive), codec.timestamp(found))
+        return heartbeat(self._database, owners, lease, codec.utc("now", now))
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
@@ -293,9 +298,7 @@ class PostgresStore:
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """End these leases; delete expired owners without jobs, and old cancellations."""
-        values = {"owners": unique_ids(owners), "now": codec.utc("now", now)}
-        self._database.execute("close_owners", values)
-        self._database.execute("forget_cancellations", {})
+        close_owners(self._database, owners, codec.utc("now", now))
 
     def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
         """Return these owners, live or not; unknown ones are left out."""

@@ -14,7 +14,7 @@ from bgjobs._core.jobs import AnyJob, UnreadableJob
 from bgjobs._core.settlements import Cancel, Fail, Report, Succeed
 from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError
 from bgjobs.stores.hooked import ENDED, BrokenTransactionError, do_nothing
-from bgjobs.stores.postgres import codec, writes
+from bgjobs.stores.postgres import codec, families, writes
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.errors import read_only_explained, work_errors
 from bgjobs.stores.postgres.pool import AnyConnection
@@ -47,10 +47,12 @@ def complete(
     with live.transaction(extra=inf) as connection:
         with live.limited(connection):
             held = sql.run(connection, sql["lock_reserved"], settled)
-            if not held:
-                sql.run(connection, sql["succeed"], settled)  # deletes a job that ended before
+            if not held:  # a job that ended before is deleted
+                lost = {"succeed": [succeed]}
+                if not writes.settle(sql, connection, lost, now).written:
+                    writes.settle_parents(sql, connection, lost, now)
                 return False
-            [[transaction, unique_key]] = held
+            [[transaction, unique_key, has_children]] = held
             if unique_key is not None:
                 sql.execute(connection, sql["free_unique_key"], settled)
         with work_errors(sql.label, connection):
@@ -68,6 +70,8 @@ def complete(
                     "together with the job: remove commits and rollbacks, and use a savepoint "
                     "(connection.transaction()) to undo a part"
                 )
+            if has_children:
+                families.end_descendants(sql, connection, [succeed.reservation.job_id], now)
             writes.enqueue(sql, connection, new, now, [succeed.reservation])
     return True
 
@@ -88,14 +92,15 @@ def end_with(
     try:
         with live.transaction(extra=inf) as connection:
             with live.limited(connection):
-                job = _end(database, connection, settlement, new, progress, now)
-            if job is None:
+                ended = _end(database, connection, settlement, new, progress, now)
+            if ended is None:
                 return HookedEnd(kept=False)
-            return HookedEnd(True, _call_taken_back(database, connection, work, job))
+            job, asked = ended
+            return HookedEnd(True, _call_taken_back(database, connection, work, job), asked)
     except BrokenTransactionError as broken:
         again = end_with(database, settlement, do_nothing, new, progress, now)
         kept = again.kept or _has_ended(database, settlement)
-        return HookedEnd(kept, broken.error)
+        return HookedEnd(kept, broken.error, again.commands)
 
 
 def _end(
@@ -105,11 +110,17 @@ def _end(
     new: Sequence[NewJob],
     progress: Report | None,
     now: datetime | None,
-) -> AnyJob | UnreadableJob | None:
-    """End a job and store those that follow it; None if the reservation was lost."""
+) -> tuple[AnyJob | UnreadableJob, bool] | None:
+    """End a job and store those that follow it; None if the reservation was lost.
+
+    Return the job, and whether owners of its descendants were asked to cancel them.
+    """
     sql, held = database.sql, settlement.reservation
     reports = () if progress is None else (progress,)
-    ends = writes.settle(sql, connection, by_verb([settlement]), now, reports)
+    verbs = by_verb([settlement])
+    ends = writes.settle(sql, connection, verbs, now, reports)
+    if left := ends.left(verbs):
+        ends.add(writes.settle_parents(sql, connection, left, now))
     if not ends.written:
         return None
     writes.enqueue(sql, connection, new, now, ends.written)
@@ -117,7 +128,7 @@ def _end(
         sql.execute(connection, sql["unmark"], {"id": held.job_id})
     table, statement = ENDED[type(settlement)]
     [row] = sql.run(connection, sql[statement], {"id": held.job_id})
-    return codec.DECODER.of(table)(row)
+    return codec.DECODER.of(table)(row), bool(ends.asked)
 
 
 def _call_taken_back(

@@ -24,6 +24,7 @@ from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.postgres import arrays, codec
 from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.postgres.families import end_descendants, lock_parents
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import (
     BEGIN,
@@ -252,15 +253,50 @@ def settle(
         rows = sql.run(connection, sql["report"], codec.report_values(reports))
         ends.unreported.extend(lost(reports, [Reservation(*row) for row in rows]))
     for verb, chosen in verbs.items():
-        with_result = verb == "succeed_with_result"
-        values = (codec.succeed_values if with_result else codec.settle_values)(chosen, now)
-        found = sql.run(connection, sql[verb], values)
-        if verb == "requeue":
-            found = _without_cancelled(found, chosen, ends)
-        if len(found) == len(chosen):  # the usual case: no reservation was lost
-            ends.written.extend(one.reservation for one in chosen)
-        else:
-            ends.written.extend(Reservation(*row[:3]) for row in found)
+        _settle(sql, connection, verb, sql[verb], chosen, now, ends)
+    return ends
+
+
+def _settle(
+    sql: Dialect,
+    connection: AnyConnection,
+    verb: str,
+    statement: bytes,
+    chosen: Sequence[Settlement],
+    now: datetime | None,
+    ends: Ends,
+) -> None:
+    with_result = verb == "succeed_with_result"
+    values = (codec.succeed_values if with_result else codec.settle_values)(chosen, now)
+    found = sql.run(connection, statement, values)
+    if verb == "requeue":
+        found = _without_cancelled(found, chosen, ends)
+    if len(found) == len(chosen):  # the usual case: no reservation was lost
+        ends.written.extend(one.reservation for one in chosen)
+    else:
+        ends.written.extend(Reservation(*row[:3]) for row in found)
+
+
+def settle_parents(
+    sql: Dialect,
+    connection: AnyConnection,
+    left: Mapping[str, Sequence[Settlement]],
+    now: datetime | None,
+) -> Ends:
+    """Settle those of these jobs that have children, and end their descendants.
+
+    `left` has what `settle` did not write, by its verb.
+    """
+    ends, over = Ends(), list[UUID]()
+    parents = lock_parents(sql, connection, [one for chosen in left.values() for one in chosen])
+    for verb, chosen in left.items():
+        held = [one for one in chosen if one.reservation in parents]
+        if held:
+            _settle(sql, connection, verb, sql[f"{verb}:parents"], held, now, ends)
+            if verb != "requeue":  # its row is deleted, even if the job has ended before
+                over.extend(one.reservation.job_id for one in held)
+    if over:
+        ends.asked.extend(end_descendants(sql, connection, over, now).asked)
     return ends
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from bgjobs._core.ids import parsed_id
-from bgjobs._core.jobs import FailedJob, Job
+from bgjobs._core.jobs import FailedJob, Job, Reservation
 from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import (
     Cancel,
@@ -137,8 +137,16 @@ def marked(settlement: Fail | Cancel) -> str:
 
 def fence(settlement: Settlement | Report) -> list[Any]:
     """Return the values that identify a reservation: job id, owner and number."""
-    held = settlement.reservation
-    return [str(held.job_id), str(held.owner), held.number]
+    return _held(settlement.reservation)
+
+
+def held_json(reservations: Iterable[Reservation]) -> str:
+    """Return reservations for `json_each`, each as id, owner and number."""
+    return to_json(map(_held, reservations))
+
+
+def _held(reservation: Reservation) -> list[Any]:
+    return [str(reservation.job_id), str(reservation.owner), reservation.number]
 
 
 def counted(settlement: Counted) -> list[Any]:

@@ -19,7 +19,7 @@ from bgjobs.stores.decoder import LONGEST_SHOWN, as_of, first_of_each_job
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.operations import Cancellation, Finding, LiveOwner, Migration
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page, unreadable_in
-from bgjobs.stores.sqlite import codec, diagnostics, lists, reads, writes
+from bgjobs.stores.sqlite import codec, diagnostics, families, lists, reads, writes
 from bgjobs.stores.sqlite.activity import SQLiteActivity
 from bgjobs.stores.sqlite.audit import SQLiteAudit
 from bgjobs.stores.sqlite.connection import Parameters, Row
@@ -35,6 +35,15 @@ _SET_APART = {
     "jobs_cancelled": ("set_apart_cancelled", "remove_cancelled"),
 }
 """The statements that copy a row of each table, and delete it."""
+_CANCEL = (
+    *("mark_waiting", "hold_waiting", "cancel_running"),
+    *("record_cancelled", "cancel_waiting"),
+)
+_DELETE = (
+    *("delete_waiting", "delete_marked"),
+    *("delete_succeeded", "delete_failed", "delete_cancelled"),
+    *("delete_unreadable", "delete_cancellations", "delete_marks", "forget_children"),
+)
 _DELETE_RETRIED = ("delete_retried_failed", "delete_retried_cancelled")
 
 
@@ -73,12 +82,15 @@ class SQLiteOperations(SQLiteActivity, SQLiteAudit):
             "by": cancelled.by,
             "owner": str(HOOK_OWNER),
         }
-        names = (
-            *("mark_waiting", "hold_waiting", "cancel_running"),
-            *("record_cancelled", "cancel_waiting"),
-        )
-        _, _, asked, _, ended = self._write_all(names, now, values)
-        return Cancellation(_ids(ended), _ids(asked))
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
+            timed: Parameters = {**values, "now": moment}
+            _, _, asked, _, ended = [transaction.run(name, timed) for name in _CANCEL]
+            parents = [one for one, has_children in ended if has_children]
+            below = families.end_descendants(transaction, parents, moment)
+        left = dict.fromkeys([*_ids(asked), *below.asked])
+        ids = [*_ids(ended), *below.ended]
+        return Cancellation(ids, [one for one in left if one not in set(ids)])
 
     def register_hooks(self, hooks: Mapping[str, bool], *, now: datetime | None = None) -> None:
         """Record which workers have an `on_failure` function."""
@@ -117,13 +129,14 @@ class SQLiteOperations(SQLiteActivity, SQLiteAudit):
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs that wait or have ended, and return the ids of those deleted."""
-        names = (
-            *("delete_waiting", "delete_marked"),
-            *("delete_succeeded", "delete_failed", "delete_cancelled"),
-            *("delete_unreadable", "delete_cancellations", "delete_marks"),
-        )
-        values = {"ids": codec.uuids_json(job_ids), "owner": str(HOOK_OWNER)}
-        found = self._write_all(names, None, values)
+        values: Parameters = {"ids": codec.uuids_json(job_ids), "owner": str(HOOK_OWNER)}
+        with self._executor.writing() as transaction:
+            found = [transaction.run(name, values) for name in _DELETE]
+            waiting, marked, *_ = found
+            parents = [one for one, has_children in (*waiting, *marked) if has_children]
+            moment = self._executor.microseconds(None)
+            families.end_descendants(transaction, parents, moment)
+            writes.index_failures(transaction)
         return list(dict.fromkeys(one for rows in found for one in _ids(rows)))
 
     def retry(

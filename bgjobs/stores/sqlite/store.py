@@ -48,7 +48,9 @@ from bgjobs.stores.sqlite.executor import (
 )
 from bgjobs.stores.sqlite.files import MEMORY, absolute
 from bgjobs.stores.sqlite.listener import SQLiteChangeSource
+from bgjobs.stores.sqlite.nurseries import SQLiteNurseries
 from bgjobs.stores.sqlite.operations import SQLiteOperations
+from bgjobs.stores.sqlite.owners import close_owners, heartbeat
 from bgjobs.stores.sqlite.schema import found_version, migrate
 from bgjobs.stores.types import (
     SCHEMA_VERSION,
@@ -63,7 +65,6 @@ from bgjobs.stores.types import (
 from bgjobs.stores.values import bounded_age, listing, single
 
 J = TypeVar("J", Job, AnyJob)
-_CLOSING = ("end_leases", "record_past_owners", "close_owners", "forget_cancellations")
 
 
 @final
@@ -115,6 +116,7 @@ class SQLiteStore:
         self._migrations_table = f"{prefix}migrations"
         connections = RoleConnections(self._path, busy_timeout, synchronous)
         self._executor = Executor(connections, codec.statements(prefix), clock)
+        self._nurseries = SQLiteNurseries(self._executor)
         self._operations = SQLiteOperations(self._executor, self._migrations_table)
 
     def __repr__(self) -> str:
@@ -144,6 +146,11 @@ class SQLiteStore:
     def operations(self) -> SQLiteOperations:
         """The operators' verbs."""
         return self._operations
+
+    @property
+    def nurseries(self) -> SQLiteNurseries:
+        """The methods for children."""
+        return self._nurseries
 
     def open(self) -> None:
         """Connect. An absent file is created, and only its owner may read it."""
@@ -177,7 +184,8 @@ class SQLiteStore:
             # Settled first: a job that ends frees its unique key for the one that follows it.
             ends = writes.settle(transaction, settle, moment, progress)
             jobs = writes.enqueue(transaction, enqueue, moment, ends.written)
-        return Written(jobs, ends.lost(settle), ends.cancelled, ends.reserved)
+        lost, asked = ends.lost(settle), bool(ends.asked)
+        return Written(jobs, lost, ends.cancelled, ends.reserved, asked)
 
     def complete(
         self,
@@ -268,17 +276,7 @@ class SQLiteStore:
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
     ) -> Renewal:
         """Renew these owners' leases, so that they end `lease` from now."""
-        connections = self._executor.connections
-        with connections.heartbeat.writing() as raw, translated(self.label):
-            transaction = Transaction(raw, self._executor.sql)
-            moment = self._executor.microseconds(now)
-            values: Parameters = {
-                "owners": codec.uuids_json(owners),
-                "lease": codec.microseconds(lease),
-                "now": moment,
-            }
-            renewed = transaction.run("heartbeat", values)
-        return Renewal([UUID(row[0]) for row in renewed], from_microseconds(moment))
+        return heartbeat(self._executor, owners, lease, now)
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
@@ -293,11 +291,7 @@ class SQLiteStore:
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """End these leases; delete all owners without jobs whose lease has ended."""
-        with self._executor.writing() as transaction:
-            moment = self._executor.microseconds(now)
-            values: Parameters = {"owners": codec.uuids_json(owners), "now": moment}
-            for name in _CLOSING:
-                transaction.change(name, values)
+        close_owners(self._executor, owners, now)
 
     def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
         """Return these owners, live or not; those that cannot be read are left out."""
@@ -360,6 +354,9 @@ class SQLiteStore:
             }
             deleted = transaction.run(statement, old)
             writes.index_failures(transaction)
+            if deleted:
+                ids: Parameters = {"ids": codec.to_json(row[0] for row in deleted)}
+                transaction.change("forget_children", ids)
             transaction.change("prune_owners", {})
             return len(deleted)
 

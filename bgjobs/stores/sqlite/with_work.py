@@ -67,14 +67,15 @@ def end_with(
     label, error = executor.connections.label, None
     try:
         with executor.connections.writer.writing() as raw:
-            job = _end(executor, raw, settlement, enqueue, progress, now)
-            if job is None:
+            ended = _end(executor, raw, settlement, enqueue, progress, now)
+            if ended is None:
                 return HookedEnd(kept=False)
+            job, asked = ended
             error = _call_taken_back(raw, work, job, label)
     except BrokenTransactionError as broken:
         again = end_with(executor, settlement, do_nothing, enqueue, progress, now)
-        return HookedEnd(again.kept, broken.error)
-    return HookedEnd(kept=True, error=error)
+        return HookedEnd(again.kept, broken.error, again.commands)
+    return HookedEnd(True, error, asked)
 
 
 def _end(
@@ -84,23 +85,27 @@ def _end(
     enqueue: Sequence[NewJob],
     progress: Report | None,
     now: datetime | None,
-) -> AnyJob | UnreadableJob | None:
-    """End a job and store those that follow it; None if the reservation was lost."""
+) -> tuple[AnyJob | UnreadableJob, bool] | None:
+    """End a job and store those that follow it; None if the reservation was lost.
+
+    Return the job, and whether owners of its descendants were asked to cancel them.
+    """
     transaction = Transaction(raw, executor.sql)
     with translated(executor.connections.label):
         moment = executor.microseconds(now)
         reports = () if progress is None else (progress,)
-        written = writes.settle(transaction, [settlement], moment, reports).written
-        if not written:
+        ends = writes.settle(transaction, [settlement], moment, reports)
+        if not ends.written:
             return None
-        writes.enqueue(transaction, enqueue, moment, written)
+        writes.enqueue(transaction, enqueue, moment, ends.written)
         held = settlement.reservation
         asked: Parameters = {"id": str(held.job_id)}
         if held.owner == HOOK_OWNER:
             for name in ("restore_failed_owner", "restore_cancelled_owner", "unmark"):
                 transaction.change(name, asked)
         table, statement = ENDED[type(settlement)]
-        return codec.DECODER.of(table)(transaction.run(statement, asked)[0])
+        job = codec.DECODER.of(table)(transaction.run(statement, asked)[0])
+        return job, bool(ends.asked)
 
 
 def _call_taken_back(

@@ -1,7 +1,7 @@
 """Writes inside a transaction that the caller begins and ends."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import compress
@@ -16,10 +16,12 @@ from bgjobs._core.text import LONGEST_ERROR, clean_text
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.stores.decoder import as_of
 from bgjobs.stores.json_columns import readable
+from bgjobs.stores.nurseries import PARENT_ENDED
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.connection import Parameters
 from bgjobs.stores.sqlite.executor import Transaction
+from bgjobs.stores.sqlite.families import end_descendants
 from bgjobs.stores.sqlite.reads import as_openings
 from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import (
@@ -145,16 +147,46 @@ def settle(
     if reports:
         held = _settle(transaction, ["report"], reports, now)
         ends.unreported.extend(lost(reports, held))
-    for verb, chosen in by_verb(settlements).items():
+    verbs = by_verb(settlements)
+    for verb, chosen in verbs.items():
         if verb == "requeue":
             _requeue(transaction, chosen, now, ends)
             continue
-        # `succeed`, `fail` and `cancel` copy the reserved rows, and `drop` deletes them.
-        statements = ("drop",) if verb == "drop" else (verb, "drop")
-        ends.written.extend(_settle(transaction, statements, chosen, now))
+        ends.written.extend(_settle(transaction, _statements_of(verb), chosen, now))
         if verb == "fail":
             index_failures(transaction)
+    if left := ends.left(verbs):
+        _settle_parents(transaction, left, now, ends)
     return ends
+
+
+def _statements_of(verb: str) -> Sequence[str]:
+    # `succeed`, `fail` and `cancel` copy the reserved rows, and `drop` deletes them.
+    return (verb,) if verb == "drop" else (verb, "drop")
+
+
+def _settle_parents(
+    transaction: Transaction,
+    left: Mapping[str, Sequence[Settlement]],
+    now: int,
+    ends: Ends,
+) -> None:
+    """Settle those of these jobs that have children, and end their descendants.
+
+    `left` has what was not written, by its verb.
+    """
+    over: list[str] = []
+    for verb, chosen in left.items():
+        found = transaction.run("lock_parents", codec.settled(chosen, now))
+        parents = {tuple(row) for row in found}
+        held = [one for one in chosen if tuple(codec.fence(one)) in parents]
+        if held and verb != "requeue":
+            names = [f"{name}:parents" for name in _statements_of(verb)]
+            ends.written.extend(_settle(transaction, names, held, now))
+            over.extend(str(one.reservation.job_id) for one in held)
+            if verb == "fail":
+                index_failures(transaction)
+    ends.asked.extend(end_descendants(transaction, over, now).asked)
 
 
 def _settle(
@@ -192,14 +224,16 @@ def _requeue(
                     ends.reserved.add(reservation)
                 else:
                     instead.append(cancelled_instead(held[reservation], cancelled))
-        settle(transaction, instead, now)
+        ends.asked.extend(settle(transaction, instead, now).asked)
         ended = codec.uuids_json(one.reservation.job_id for one in instead)
         transaction.change("delete_cancellations", {"ids": ended})
         chosen = [one for one in chosen if one.reservation not in ends.cancelled]
     ends.written.extend(_settle(transaction, ["requeue"], chosen, now))
 
 
-def _cancelled(reason: str, by: str | None) -> Cancelled:
+def _cancelled(reason: str | None, by: str | None) -> Cancelled:
+    if reason is None:
+        return Cancelled(PARENT_ENDED)
     # The texts may not be valid UTF-8.
     return Cancelled(clean_text(reason, LONGEST_ERROR), None if by is None else readable(by))
 

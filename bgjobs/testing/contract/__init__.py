@@ -12,7 +12,8 @@ new connection of your database driver to the same database, without an open tra
 methods ``commit()`` and ``rollback()`` of the connection end the transaction of `enqueue_in`.
 Leave these checks out for a store that a second connection cannot reach, such as one in memory.
 
-`OPERATIONS_CHECKS` take a store that also has `operations`. Leave them out for other stores.
+`OPERATIONS_CHECKS` take a store that also has `operations`, and `NURSERY_CHECKS` one that has
+`operations` and `nurseries`. Leave them out for other stores.
 
 No check sleeps: the argument `now` moves the time. The functions passed to `complete` call
 ``connection.execute(sql).fetchall()`` with plain SQL; `execute` may return any cursor.
@@ -34,6 +35,8 @@ from bgjobs.testing.contract import (
     concurrency,
     counts,
     enqueue,
+    families,
+    family_changes,
     filters,
     followers,
     histories,
@@ -43,6 +46,7 @@ from bgjobs.testing.contract import (
     listings,
     marked_ends,
     neighbours,
+    nurseries,
     operated_listings,
     operated_neighbours,
     owners,
@@ -58,9 +62,17 @@ from bgjobs.testing.contract import (
     unique_keys,
     values,
 )
+from bgjobs.testing.contract.nurseries import ParentStore
 from bgjobs.testing.contract.transactions import Connect
 
-__all__ = ["CHECKS", "OPERATIONS_CHECKS", "TRANSACTION_CHECKS", "Connect"]
+__all__ = [
+    "CHECKS",
+    "NURSERY_CHECKS",
+    "OPERATIONS_CHECKS",
+    "TRANSACTION_CHECKS",
+    "Connect",
+    "ParentStore",
+]
 
 
 def _checks(*modules: ModuleType) -> tuple[Callable[..., Any], ...]:
@@ -107,4 +119,7 @@ OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
     operated_listings,
     operated_neighbours,
     activity,
+)
+NURSERY_CHECKS: tuple[Callable[[ParentStore], None], ...] = _checks(
+    nurseries, families, family_changes
 )

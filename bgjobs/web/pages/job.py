@@ -8,11 +8,12 @@ from uuid import UUID
 from markupsafe import Markup
 
 import bgjobs
-from bgjobs.errors import UnreadableJobError
+from bgjobs.errors import UnknownJobError, UnreadableJobError
 from bgjobs.web.actions.verbs import VERBS
 from bgjobs.web.pages.documents import Documents, documents_for
 from bgjobs.web.pages.page import PageRequest, WebPage
 from bgjobs.web.present import errors_view
+from bgjobs.web.present.job_graph import MOST_NODES, job_graph
 from bgjobs.web.present.job_rows import progress_text, state_time
 from bgjobs.web.present.life import life
 from bgjobs.web.present.life_chart import life_figure
@@ -50,6 +51,7 @@ async def _known(page: PageRequest, job: bgjobs.AnyJob) -> Mapping[str, Any]:
         "runner": next((one for one in reversed(entries) if one.queue or one.node), None),
         "progress": None if job.progress is None else progress_text(job.progress),
         "life": life_figure(life(job, entries, now)),
+        "children": await _children(page, job),
         "documents": documents,
         "arguments": await documents.arguments(job.payload),
         "result": await _result(job, documents),
@@ -62,6 +64,15 @@ async def _known(page: PageRequest, job: bgjobs.AnyJob) -> Mapping[str, Any]:
         "neighbours": [*_neighbours(page, job)],
         "verbs": [one for one in VERBS.values() if one.fits(job)],
     }
+
+
+async def _children(page: PageRequest, job: bgjobs.AnyJob) -> Markup:
+    """Return the graph of its descendants; nothing if it was changed meanwhile."""
+    try:
+        tree = await page.client.tree(job, most=MOST_NODES)
+    except (UnknownJobError, UnreadableJobError):
+        return Markup("")
+    return job_graph(tree, lambda one: page.links.page(f"/jobs/{one}"))
 
 
 async def _result(job: bgjobs.AnyJob, documents: Documents) -> Any:

@@ -6,6 +6,8 @@ from typing import Any, final
 from anyio import move_on_after
 from attrs import frozen
 
+from bgjobs.errors import UnknownJobError, UnreadableJobError
+from bgjobs.web.actions.descendants import MOST_COUNTED, taken_along
 from bgjobs.web.actions.filter_form import JobForm
 from bgjobs.web.actions.runs import Plan, Run
 from bgjobs.web.actions.selection import COUNTED, JobSelection, check_state, selection_of
@@ -49,14 +51,14 @@ async def load(page: PageRequest) -> Mapping[str, Any]:
     """Return what the form asks for, before anything is changed."""
     if not page.user.may_act:
         raise RefusedError(NOT_ACTING)
-    return _values(page, await _asked(page), {})
+    return await _values(page, await _asked(page), {})
 
 
 async def act(page: PageRequest) -> str | Mapping[str, Any]:
     """Begin the change, and return the address of its progress."""
     asked = await _asked(page)
     if asked.form.problems:
-        return {**_values(page, asked, asked.form.problems), "status": _INVALID}
+        return {**await _values(page, asked, asked.form.problems), "status": _INVALID}
     expected = asked.count if asked.selection.form is None or asked.count < COUNTED else None
     again, links = asked.address(page), [*_links(page, asked)]
     plan = Plan(asked.title, page.user.name, expected, again, links)
@@ -108,13 +110,27 @@ def _back(page: PageRequest, selection: JobSelection) -> str:
     return _list(page, selection.listed)
 
 
-def _values(page: PageRequest, asked: Asked, problems: Mapping[str, str]) -> Mapping[str, Any]:
+async def _descendants(page: PageRequest, asked: Asked) -> str:
+    """Return what is cancelled together with one job; nothing for jobs and other actions."""
+    selection = asked.selection
+    if asked.verb.name != "cancel" or selection.form is not None or len(selection.ids) != 1:
+        return ""
+    try:
+        return taken_along(await page.client.tree(selection.ids[0], most=MOST_COUNTED))
+    except (UnknownJobError, UnreadableJobError):
+        return ""
+
+
+async def _values(
+    page: PageRequest, asked: Asked, problems: Mapping[str, str]
+) -> Mapping[str, Any]:
     """Return what the page shows; problems are shown once the form was sent."""
     return {
         "title": asked.title,
         "asked": asked,
         "problems": problems,
         "at_most": COUNTED,
+        "descendants": await _descendants(page, asked),
         "back": _back(page, asked.selection),
     }
 

@@ -7,6 +7,7 @@ errors_view      errors of attempts, with their tracebacks
 job_rows         lists of jobs, a row for each
 life             what happened to one job, as data
 life_chart       the same as a picture and as a table
+job_graph        the descendants of a job as a graph and as a table
 csv_rows         jobs as lines of a file
 charts           bars over time, sparklines and strips of runs
 histogram        the distribution of durations

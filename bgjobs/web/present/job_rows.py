@@ -35,7 +35,7 @@ class JobRow:
 
 def job_rows(found: Sequence[bgjobs.AnyJob | bgjobs.UnreadableJob]) -> Sequence[JobRow]:
     """Return the rows of a list, in its order."""
-    digits = _distinct_digits({one.id for one in found})
+    digits = distinct_digits({one.id for one in found})
     return [_row(one, one.id.hex[:digits]) for one in found]
 
 
@@ -82,7 +82,7 @@ def _text(job: bgjobs.AnyJob) -> str:
             return "" if job.progress is None else progress_text(job.progress)
 
 
-def _distinct_digits(ids: Collection[UUID]) -> int:
+def distinct_digits(ids: Collection[UUID]) -> int:
     """Return how many digits distinguish these ids from each other."""
     lengths = range(_SHORTEST, _WHOLE)
     distinct = (one for one in lengths if len({id_.hex[:one] for id_ in ids}) == len(ids))

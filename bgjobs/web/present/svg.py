@@ -5,6 +5,7 @@ besides their colours.
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -14,7 +15,7 @@ WIDTH = 360
 """The width of a picture, in its own units."""
 LONGEST_TITLE = 300
 
-_PICTURE = Markup('<svg class="{}" viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>')
+_PICTURE = Markup('<svg class="{}" viewBox="0 0 {} {}" role="{}"><title>{}</title>{}</svg>')
 _PATH = Markup('<path class="{}" d="{}"/>')
 _TEXT = Markup('<text class="chart-label" x="{}" y="{}" text-anchor="{}">{}</text>')
 _LEGEND = Markup('<ul class="legend">{}</ul>')
@@ -26,13 +27,23 @@ _STRIPE = 4
 
 
 def picture(
-    kind: str, title: str, height: float, parts: Iterable[Markup], *, width: float = WIDTH
+    kind: str,
+    title: str,
+    height: float,
+    parts: Iterable[Markup],
+    *,
+    width: float = WIDTH,
+    role: Literal["img", "group"] = "img",
 ) -> Markup:
-    """Return a picture whose title tells its facts to readers who do not see it."""
+    """Return a picture whose title tells its facts to readers who do not see it.
+
+    One with links in it is a group: readers do not enter an image.
+    """
     return _PICTURE.format(
         kind,
         units(width),
         units(height),
+        role,
         texts.label(title, LONGEST_TITLE),
         Markup("").join(parts),
     )

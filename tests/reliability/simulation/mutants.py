@@ -154,7 +154,7 @@ def no_reservation_check() -> Generator[None]:
 
 def cancelled_jobs_put_back() -> AbstractContextManager[None]:
     """Put jobs back though an operator has cancelled them."""
-    return _changed_sql({"where exists": "where false and exists"}, "find_cancellations")
+    return _changed_sql({r"where \(": "where false and ("}, "find_cancellations")
 
 
 def retried_jobs_still_ended() -> AbstractContextManager[None]:

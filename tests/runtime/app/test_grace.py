@@ -97,10 +97,23 @@ async def timeline_of_one_more(bg: bgjobs.BgJobs) -> object:
 
 
 WAITING = bgjobs.JobFilter("waiting", name="other")
+
+
+async def one_tree(bg: bgjobs.BgJobs) -> None:
+    assert (await bg.tree(await bg.enqueue(other.request(1)))).children == ()
+
+
+async def one_nursery(bg: bgjobs.BgJobs) -> None:
+    async with bg.open_nursery():
+        pass
+
+
 USES: dict[str, Use] = {
     "enqueue": lambda bg: bg.enqueue(other.request(1)),
     "enqueue_many": lambda bg: bg.enqueue_many([other.request(1), other.request(2)]),
     "find": one_more,
+    "tree": one_tree,
+    "open_nursery": one_nursery,
     "enqueued": unreserved,
     "running": lambda bg: bg.list(bgjobs.JobFilter("running")),
     "succeeded": lambda bg: bg.list(bgjobs.JobFilter("succeeded")),

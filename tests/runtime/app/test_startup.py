@@ -36,6 +36,7 @@ async def test_a_new_database_is_migrated_once(app: Harness) -> None:
         "0007",
         "0008",
         "0009",
+        "0010",
     ]
 
 
@@ -43,7 +44,7 @@ async def test_without_migrate_an_empty_database_is_refused(app: Harness) -> Non
     with pytest.raises(bgjobs.errors.SchemaMismatchError) as caught:
         async with bgjobs.run(app.config(note, migrate=False)):
             raise AssertionError("it must not start")
-    assert "expected schema version 9, found 0; run store.migrate()" in str(caught.value)
+    assert "expected schema version 10, found 0; run store.migrate()" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ def public(kind: type[object]) -> set[str]:
 
 def test_the_handle_of_a_queue_has_the_verbs_of_its_users_only() -> None:
     switches = {"paused", "paused_everywhere", "pause", "resume"}
-    assert public(bgjobs.QueueControl) == {"name", "config", "running", *switches}
+    assert public(bgjobs.QueueControl) == {"name", "config", "running", "waiting", *switches}
 
 
 def test_the_handles_of_a_scheduled_job_have_the_verbs_of_its_users_only() -> None:
@@ -24,4 +24,4 @@ def test_an_application_is_a_client_with_queues_on_top() -> None:
     queues = {"stop_on_signals", "queue", "queues", "scheduled_job", "scheduled_jobs"}
     schedules = {"add_scheduled_job", "remove_scheduled_job"}
     added = public(bgjobs.BgJobs) - public(bgjobs.Client)
-    assert added == waits | queues | schedules
+    assert added == waits | queues | schedules | {"open_nursery"}

@@ -7,7 +7,7 @@ from typing import Any, final
 from uuid import UUID
 
 import click
-from attrs import define, field
+from attrs import define, field, frozen
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -21,7 +21,7 @@ from bgjobs.cli.names import (
     short_ids,
 )
 from bgjobs.cli.options import job_id, json_option, list_position
-from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.output import as_json, tables, terminal, tree
 from bgjobs.cli.session import CommandSession, pass_session
 from bgjobs.cli.states import Row, find, last_error, noun_of
 
@@ -180,41 +180,51 @@ class _List:
 @json_option
 @pass_session
 def show(session: CommandSession, text: str, *, with_payload: bool, with_json: bool) -> None:
-    """Show one job: its state, its timeline and its last error.
+    """Show one job: its state, its timeline, its children and its last error.
 
     The timeline has each reservation with its queue and node and how it ended, and who
-    cancelled and retried the job.
+    cancelled and retried the job. Of a job whose nurseries have started others, up to 50
+    descendants are shown.
     """
     [wanted] = resolve_ids(session, [text])
 
-    async def read(client: bgjobs.Client) -> tuple[Row, Sequence[bgjobs.TimelineEntry]]:
+    async def read(client: bgjobs.Client) -> bgjobs.UnreadableJob | _Shown:
         found = await find(client, wanted)
         if isinstance(found, bgjobs.UnreadableJob):
-            return found, ()
-        return found, await client.timeline(found)
+            return found
+        return _Shown(found, await client.timeline(found), await client.tree(found))
 
-    found, entries = session.run(read)
+    found = session.run(read)
     if isinstance(found, bgjobs.UnreadableJob):
         _show_unreadable(found, session.zone, with_payload=with_payload, with_json=with_json)
     elif with_json:
-        terminal.json(as_json.whole_job(found, entries, with_payload=with_payload))
+        whole = as_json.whole_job(found.job, found.entries, with_payload=with_payload)
+        terminal.json({**whole, "children": tree.as_json(found.tree)})
     else:
-        _draw_job(found, entries, session.zone, with_payload=with_payload)
+        _draw_job(found, session.zone, with_payload=with_payload)
 
 
-def _draw_job(
-    job: bgjobs.AnyJob,
-    entries: Sequence[bgjobs.TimelineEntry],
-    zone: tzinfo | None,
-    *,
-    with_payload: bool,
-) -> None:
+@final
+@frozen
+class _Shown:
+    """A job and what is shown with it."""
+
+    job: bgjobs.AnyJob
+    entries: Sequence[bgjobs.TimelineEntry]
+    tree: bgjobs.JobTree
+
+
+def _draw_job(found: _Shown, zone: tzinfo | None, *, with_payload: bool) -> None:
+    job = found.job
     parts: list[RenderableType] = [
         tables.job(job, datetime.now(UTC), zone),
-        tables.timeline(entries, zone),
+        tables.timeline(found.entries, zone),
     ]
+    parts += [tree.drawn(found.tree)] if found.tree.children else []
     error = last_error(job)
     terminal.draw(tables.stacked(*parts, *([tables.trace(error)] if error else [])))
+    if found.tree.is_cut:
+        terminal.note("it has more descendants")
     if with_payload:
         _draw_json("payload", job.payload)
         if isinstance(job, bgjobs.SucceededJob) and job.result_json is not None:

@@ -26,7 +26,7 @@ with cancelled as (
         select ended.id from {jobs_cancelled} as ended where ended.id = any(%(ids)s::uuid[])
     ))
 )
-select id from cancelled;
+select id, has_children from cancelled;
 
 
 -- name: cancel_running
@@ -64,7 +64,8 @@ delete from {cancellations} where job_id in (
 
 
 -- name: change
--- Waiting jobs only, and none of a scheduled job: its time follows from its schedule.
+-- Waiting jobs only, and none of a scheduled job: its time follows from its schedule. The rows are locked
+-- in the order of their ids.
 update {jobs} as job set
     available_at = coalesce(
         %(available_at)s::timestamptz,
@@ -73,16 +74,25 @@ update {jobs} as job set
         job.available_at
     ),
     priority = coalesce(%(priority)s::smallint, job.priority)
-where job.id = any(%(ids)s::uuid[])
+where job.id = any(array(
+        select one.id from {jobs} as one
+        where one.id = any(%(ids)s::uuid[]) and one.reserved_by is null
+        order by one.id
+        for update
+    ))
     and job.reserved_by is null
     and job.occurrence is null
 returning job.id;
 
 
 -- name: replace
--- The number of reservations shows whether the job was reserved and released since it was read.
+-- The number of reservations shows whether the job was reserved and released since it was read. A job
+-- with children stays.
 delete from {jobs}
-where id = %(id)s and reserved_by is null and reservations = %(reservations)s
+where id = %(id)s
+    and reserved_by is null
+    and reservations = %(reservations)s
+    and not has_children
 returning id;
 
 

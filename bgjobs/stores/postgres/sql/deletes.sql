@@ -1,8 +1,15 @@
 -- name: delete_waiting
--- A job that another transaction is reserving is waited for; it then runs, and stays.
+-- A job that another transaction is reserving is waited for; it then runs, and stays. The rows are locked
+-- in the order of their ids.
 delete from {jobs} as job
-where job.id = any(%(ids)s::uuid[]) and job.reserved_by is null
-returning job.id;
+where job.id = any(array(
+        select one.id from {jobs} as one
+        where one.id = any(%(ids)s::uuid[]) and one.reserved_by is null
+        order by one.id
+        for update
+    ))
+    and job.reserved_by is null
+returning job.id, job.has_children;
 
 
 -- name: delete_ended
@@ -59,84 +66,157 @@ using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[])
 where job.id = held.id
     and job.reserved_by = held.owner
     and job.reservations = held.number
+    and not job.has_children
 returning job.id, job.reserved_by, job.reservations;
 
 
 -- name: prune_succeeded
 -- "skip locked": several processes prune at once, and none waits for another.
-delete from {jobs_succeeded} where id = any(array(
-    select id from {jobs_succeeded}
-    where succeeded_at < coalesce(%(now)s::timestamptz, now())
-        - %(kept_for)s::double precision * interval '1 microsecond'
-    order by succeeded_at
-    limit %(limit)s offset %(skip)s
-    for update skip locked
-))
-returning id;
+with pruned as (
+    delete from {jobs_succeeded} where id = any(array(
+        select job.id from {jobs_succeeded} as job
+        where succeeded_at < coalesce(%(now)s::timestamptz, now())
+            - %(kept_for)s::double precision * interval '1 microsecond'
+            and not exists (
+                select from {children} as child
+                where child.child_id = job.id and (
+                    exists (select from {jobs} as live where live.id = child.parent_id)
+                    or exists (select from {owners} as live where live.id = child.parent_id)
+                )
+            )
+        order by succeeded_at
+        limit %(limit)s offset %(skip)s
+        for update of job skip locked
+    ))
+    returning id
+), forgotten as (
+    delete from {children} where child_id in (select id from pruned)
+)
+select id from pruned;
 
 
 -- name: prune_failed
-delete from {jobs_failed} where id = any(array(
-    select id from {jobs_failed}
-    where failed_at < coalesce(%(now)s::timestamptz, now())
-        - %(kept_for)s::double precision * interval '1 microsecond'
-    order by failed_at
-    limit %(limit)s offset %(skip)s
-    for update skip locked
-))
-returning id;
+with pruned as (
+    delete from {jobs_failed} where id = any(array(
+        select job.id from {jobs_failed} as job
+        where failed_at < coalesce(%(now)s::timestamptz, now())
+            - %(kept_for)s::double precision * interval '1 microsecond'
+            and not exists (
+                select from {children} as child
+                where child.child_id = job.id and (
+                    exists (select from {jobs} as live where live.id = child.parent_id)
+                    or exists (select from {owners} as live where live.id = child.parent_id)
+                )
+            )
+        order by failed_at
+        limit %(limit)s offset %(skip)s
+        for update of job skip locked
+    ))
+    returning id
+), forgotten as (
+    delete from {children} where child_id in (select id from pruned)
+)
+select id from pruned;
 
 
 -- name: prune_cancelled
-delete from {jobs_cancelled} where id = any(array(
-    select id from {jobs_cancelled}
-    where cancelled_at < coalesce(%(now)s::timestamptz, now())
-        - %(kept_for)s::double precision * interval '1 microsecond'
-    order by cancelled_at
-    limit %(limit)s offset %(skip)s
-    for update skip locked
-))
-returning id;
+with pruned as (
+    delete from {jobs_cancelled} where id = any(array(
+        select job.id from {jobs_cancelled} as job
+        where cancelled_at < coalesce(%(now)s::timestamptz, now())
+            - %(kept_for)s::double precision * interval '1 microsecond'
+            and not exists (
+                select from {children} as child
+                where child.child_id = job.id and (
+                    exists (select from {jobs} as live where live.id = child.parent_id)
+                    or exists (select from {owners} as live where live.id = child.parent_id)
+                )
+            )
+        order by cancelled_at
+        limit %(limit)s offset %(skip)s
+        for update of job skip locked
+    ))
+    returning id
+), forgotten as (
+    delete from {children} where child_id in (select id from pruned)
+)
+select id from pruned;
 
 
 -- name: prune_worker_succeeded
 -- In the order of the index of this worker's jobs, which is that of their ids.
-delete from {jobs_succeeded} where id = any(array(
-    select id from {jobs_succeeded}
-    where name = %(name)s
-        and succeeded_at < coalesce(%(now)s::timestamptz, now())
-            - %(kept_for)s::double precision * interval '1 microsecond'
-    order by id
-    limit %(limit)s offset %(skip)s
-    for update skip locked
-))
-returning id;
+with pruned as (
+    delete from {jobs_succeeded} where id = any(array(
+        select job.id from {jobs_succeeded} as job
+        where name = %(name)s
+            and succeeded_at < coalesce(%(now)s::timestamptz, now())
+                - %(kept_for)s::double precision * interval '1 microsecond'
+            and not exists (
+                select from {children} as child
+                where child.child_id = job.id and (
+                    exists (select from {jobs} as live where live.id = child.parent_id)
+                    or exists (select from {owners} as live where live.id = child.parent_id)
+                )
+            )
+        order by id
+        limit %(limit)s offset %(skip)s
+        for update of job skip locked
+    ))
+    returning id
+), forgotten as (
+    delete from {children} where child_id in (select id from pruned)
+)
+select id from pruned;
 
 
 -- name: prune_worker_failed
-delete from {jobs_failed} where id = any(array(
-    select id from {jobs_failed}
-    where name = %(name)s
-        and failed_at < coalesce(%(now)s::timestamptz, now())
-            - %(kept_for)s::double precision * interval '1 microsecond'
-    order by id
-    limit %(limit)s offset %(skip)s
-    for update skip locked
-))
-returning id;
+with pruned as (
+    delete from {jobs_failed} where id = any(array(
+        select job.id from {jobs_failed} as job
+        where name = %(name)s
+            and failed_at < coalesce(%(now)s::timestamptz, now())
+                - %(kept_for)s::double precision * interval '1 microsecond'
+            and not exists (
+                select from {children} as child
+                where child.child_id = job.id and (
+                    exists (select from {jobs} as live where live.id = child.parent_id)
+                    or exists (select from {owners} as live where live.id = child.parent_id)
+                )
+            )
+        order by id
+        limit %(limit)s offset %(skip)s
+        for update of job skip locked
+    ))
+    returning id
+), forgotten as (
+    delete from {children} where child_id in (select id from pruned)
+)
+select id from pruned;
 
 
 -- name: prune_worker_cancelled
-delete from {jobs_cancelled} where id = any(array(
-    select id from {jobs_cancelled}
-    where name = %(name)s
-        and cancelled_at < coalesce(%(now)s::timestamptz, now())
-            - %(kept_for)s::double precision * interval '1 microsecond'
-    order by id
-    limit %(limit)s offset %(skip)s
-    for update skip locked
-))
-returning id;
+with pruned as (
+    delete from {jobs_cancelled} where id = any(array(
+        select job.id from {jobs_cancelled} as job
+        where name = %(name)s
+            and cancelled_at < coalesce(%(now)s::timestamptz, now())
+                - %(kept_for)s::double precision * interval '1 microsecond'
+            and not exists (
+                select from {children} as child
+                where child.child_id = job.id and (
+                    exists (select from {jobs} as live where live.id = child.parent_id)
+                    or exists (select from {owners} as live where live.id = child.parent_id)
+                )
+            )
+        order by id
+        limit %(limit)s offset %(skip)s
+        for update of job skip locked
+    ))
+    returning id
+), forgotten as (
+    delete from {children} where child_id in (select id from pruned)
+)
+select id from pruned;
 
 
 -- name: prune_owners

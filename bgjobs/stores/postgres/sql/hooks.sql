@@ -49,14 +49,20 @@ returning job_id;
 
 -- name: mark_waiting
 -- The ends of cancelled jobs whose workers have a function for them. As in `cancel_waiting`, a job that
--- another transaction is reserving is waited for, and skipped here.
+-- another transaction is reserving is waited for, and skipped here. This statement is the first of
+-- several, so it locks all waiting jobs among these, in the order of their ids.
 with marked as (
     update {jobs} as job set
         reservations = job.reservations + 1,
         reserved_by = %(owner)s::uuid,
         reserved_at = coalesce(%(now)s::timestamptz, now())
     from {failure_hooks} as hook
-    where job.id = any(%(ids)s::uuid[])
+    where job.id = any(array(
+            select one.id from {jobs} as one
+            where one.id = any(%(ids)s::uuid[]) and one.reserved_by is null
+            order by one.id
+            for update
+        ))
         and job.reserved_by is null
         and hook.name = job.name
         and hook.on_cancelled
@@ -126,8 +132,8 @@ from mark where job.id = mark.job_id;
 with deleted as (
     delete from {jobs} as job
     where job.id = any(%(ids)s::uuid[]) and job.reserved_by = %(owner)s::uuid
-    returning job.id
+    returning job.id, job.has_children
 ), marks as (
     delete from {marked_ends} where job_id in (select id from deleted)
 )
-select id from deleted;
+select id, has_children from deleted;

@@ -42,7 +42,8 @@ for share of job skip locked;
 
 
 -- name: close_owners
--- End these leases, and delete the owners whose lease has ended and that hold no job. An owner stays
+-- End these leases, and delete the owners whose lease has ended and that hold no job. Return the owners
+-- whose lease has ended, which may be parents. An owner stays
 -- while it holds one, or held one whose end is marked, so that no job ends under an owner that was closed
 -- before. The deletion of past owners relies on it. The names of the deleted ones are kept for the jobs that they ended.
 -- The rows are locked in the order of their ids, so that processes that delete the same expired owners
@@ -66,10 +67,12 @@ with closing as (
     delete from {owners}
     where id in (select id from closing) and id not in (select id from holding)
     returning id, name, node, opened_at
+), recorded as (
+    insert into {past_owners} (id, name, node, opened_at, closed_at)
+    select id, name, node, opened_at, coalesce(%(now)s::timestamptz, now()) from closed
+    on conflict do nothing
 )
-insert into {past_owners} (id, name, node, opened_at, closed_at)
-select id, name, node, opened_at, coalesce(%(now)s::timestamptz, now()) from closed
-on conflict do nothing;
+select id from closing;
 
 
 -- name: find_owners

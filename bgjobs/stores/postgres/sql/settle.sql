@@ -1,6 +1,8 @@
 -- name: succeed
 -- Every statement in this file touches a job only under the reservation that it settles: id, owner and
 -- number. A job that was reserved again meanwhile is left alone, and is missing in the result.
+-- So is a job that has children, unless the caller has locked it: see `lock_parents`. The statement for
+-- these is the same without that condition.
 -- A repeated write may have stored a job again after it ended. The second run is then deleted without a
 -- record, and reported as lost, so that the effects of its end are not applied twice. The subselect sees
 -- the earlier end, which came before the second reservation; so no "on conflict" is needed, which would
@@ -12,6 +14,7 @@ with settled as (
     where job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
+        and not job.has_children
     returning job.*
 ), recorded as (
     insert into {jobs_succeeded} (id, {succeeded_names without result})
@@ -39,6 +42,7 @@ with settled as (
     where job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
+        and not job.has_children
     returning job.*, held.result
 ), recorded as (
     insert into {jobs_succeeded} (id, {succeeded_names})
@@ -60,7 +64,7 @@ select id, reserved_by, reservations from recorded;
 -- The first step of completing a job together with work of the application. The job only becomes
 -- a succeeded one after the work: if the work commits the transaction, against its contract, the job
 -- must not have succeeded. A job that has ended before is not returned; `succeed` deletes it.
-select pg_catalog.pg_current_xact_id()::text, job.unique_key
+select pg_catalog.pg_current_xact_id()::text, job.unique_key, job.has_children
 from {jobs} as job
 where job.id = any(%(ids)s::uuid[])
     and job.reserved_by = any(%(owners)s::uuid[])
@@ -120,6 +124,7 @@ with settled as (
     where job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
+        and not job.has_children
     returning job.id, {job_names of job by held}, held.reason
 ), recorded as (
     insert into {jobs_failed} (id, {failed_names})
@@ -148,6 +153,7 @@ with settled as (
     where job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
+        and not job.has_children
     returning job.id, {job_names of job by held}, held.reason, held.author
 ), recorded as (
     insert into {jobs_cancelled} (id, {cancelled_names})
@@ -177,19 +183,41 @@ returning job.id, job.reserved_by, job.reservations;
 
 
 -- name: requeue
--- Put reserved jobs back. A job whose cancellation was requested meanwhile becomes a cancelled one
--- instead. As in `succeed`, a job that has ended before is deleted without a record. Some stay reserved:
--- the end of an occurrence is written together with the next one, and another may be written together
--- with what a function of the application does.
-with asked as materialized (
+-- Put reserved jobs back. A job whose cancellation was requested meanwhile, or whose parent has ended,
+-- becomes a cancelled one instead. As in `succeed`, a job that has ended before is deleted without a
+-- record. Some stay reserved: the end of an occurrence is written together with the next one, another may
+-- be written together with what a function of the application does, and that of a parent together with
+-- the ends of its children.
+-- Parents are locked first, so that none ends meanwhile. One that another transaction is ending is waited
+-- for, and is then missing.
+with family as materialized (
+    select job.id, job.parent_id from {jobs} as job
+    where job.id = any(%(ids)s::uuid[]) and job.parent_id is not null
+), parents as materialized (
+    select parent.id from {jobs} as parent
+    where parent.id = any(array(select parent_id from family))
+    order by parent.id
+    for key share
+), nurseries as materialized (
+    select parent.id from {owners} as parent
+    where parent.id = any(array(select parent_id from family))
+    order by parent.id
+    for key share
+), orphans as materialized (
+    select family.id from family
+    where family.parent_id not in (select id from parents)
+        and family.parent_id not in (select id from nurseries)
+), asked as materialized (
     select
-        asked.job_id, pg_catalog.left(asked.reason, 1000) as reason,
+        job.id as job_id,
+        coalesce(pg_catalog.left(asked.reason, 1000), 'its parent has ended') as reason,
         pg_catalog.left(asked.cancelled_by, 200) as author,
-        job.occurrence is not null or exists (
+        job.occurrence is not null or job.has_children or exists (
             select from {failure_hooks} as hook where hook.name = job.name and hook.on_cancelled
         ) as stays
-    from {cancellations} as asked join {jobs} as job on job.id = asked.job_id
-    where asked.job_id = any(%(ids)s::uuid[])
+    from {jobs} as job left join {cancellations} as asked on asked.job_id = job.id
+    where job.id = any(%(ids)s::uuid[])
+        and (asked.job_id is not null or job.id in (select id from orphans))
 ), held as materialized (
     select *
     from unnest(
@@ -204,6 +232,7 @@ with asked as materialized (
         and job.reserved_by = held.owner
         and job.reservations = held.number
         and not asked.stays
+        and not job.has_children
     returning job.id, {job_names of job by held}, asked.reason, asked.author
 ), recorded as (
     insert into {jobs_cancelled} (id, {cancelled_names})

@@ -25,7 +25,7 @@ delete from {jobs} where rowid in (
     from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
     where job.reserved_by is null
 )
-returning id;
+returning id, has_children;
 
 
 -- name: commands
@@ -59,9 +59,9 @@ returning id;
 
 -- name: replace
 -- Deletes a job only if it was not reserved since it was read: each reservation increments the
--- number, and releasing the job does not take it back.
+-- number, and releasing the job does not take it back. A job with children stays.
 delete from {jobs}
-where id = :id and reserved_by is null and reservations = :reservations
+where id = :id and reserved_by is null and reservations = :reservations and not has_children
 returning id;
 
 

@@ -5,7 +5,7 @@ delete from {jobs} where rowid in (
     from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
     where job.reserved_by is null
 )
-returning id;
+returning id, has_children;
 
 
 -- name: delete_succeeded
@@ -62,6 +62,7 @@ delete from {jobs} where rowid in (
         job.id = json_extract(settled.value, '$[0]')
         and job.reserved_by = json_extract(settled.value, '$[1]')
         and job.reservations = json_extract(settled.value, '$[2]')
+        and not job.has_children
 )
 returning id, reservations;
 
@@ -69,8 +70,15 @@ returning id, reservations;
 -- name: prune_succeeded
 -- Deletes the jobs that ended first, and keeps the first :skip of them.
 delete from {jobs_succeeded} where rowid in (
-    select rowid from {jobs_succeeded} indexed by {jobs_succeeded_at}
+    select job.rowid from {jobs_succeeded} as job indexed by {jobs_succeeded_at}
     where succeeded_at < :before
+        and not exists (
+            select 1 from {children} as child indexed by {children_by_id}
+            where child.child_id = job.id and (
+                exists (select 1 from {jobs} as live where live.id = child.parent_id)
+                or exists (select 1 from {owners} as live where live.id = child.parent_id)
+            )
+        )
     order by succeeded_at
     limit :limit offset :skip
 )
@@ -80,8 +88,15 @@ returning id;
 -- name: prune_failed
 -- As prune_succeeded.
 delete from {jobs_failed} where rowid in (
-    select rowid from {jobs_failed} indexed by {jobs_failed_at}
+    select job.rowid from {jobs_failed} as job indexed by {jobs_failed_at}
     where failed_at < :before
+        and not exists (
+            select 1 from {children} as child indexed by {children_by_id}
+            where child.child_id = job.id and (
+                exists (select 1 from {jobs} as live where live.id = child.parent_id)
+                or exists (select 1 from {owners} as live where live.id = child.parent_id)
+            )
+        )
     order by failed_at
     limit :limit offset :skip
 )
@@ -91,8 +106,15 @@ returning id;
 -- name: prune_cancelled
 -- As prune_succeeded.
 delete from {jobs_cancelled} where rowid in (
-    select rowid from {jobs_cancelled} indexed by {jobs_cancelled_at}
+    select job.rowid from {jobs_cancelled} as job indexed by {jobs_cancelled_at}
     where cancelled_at < :before
+        and not exists (
+            select 1 from {children} as child indexed by {children_by_id}
+            where child.child_id = job.id and (
+                exists (select 1 from {jobs} as live where live.id = child.parent_id)
+                or exists (select 1 from {owners} as live where live.id = child.parent_id)
+            )
+        )
     order by cancelled_at
     limit :limit offset :skip
 )
@@ -103,8 +125,15 @@ returning id;
 -- Goes along the ids of one worker, whose order is that of creation, because no index has both
 -- the name and the time of the end.
 delete from {jobs_succeeded} where rowid in (
-    select rowid from {jobs_succeeded} indexed by {jobs_succeeded_by_name}
+    select job.rowid from {jobs_succeeded} as job indexed by {jobs_succeeded_by_name}
     where name = :name and succeeded_at < :before
+        and not exists (
+            select 1 from {children} as child indexed by {children_by_id}
+            where child.child_id = job.id and (
+                exists (select 1 from {jobs} as live where live.id = child.parent_id)
+                or exists (select 1 from {owners} as live where live.id = child.parent_id)
+            )
+        )
     order by id
     limit :limit offset :skip
 )
@@ -114,8 +143,15 @@ returning id;
 -- name: prune_worker_failed
 -- As prune_worker_succeeded.
 delete from {jobs_failed} where rowid in (
-    select rowid from {jobs_failed} indexed by {jobs_failed_by_name}
+    select job.rowid from {jobs_failed} as job indexed by {jobs_failed_by_name}
     where name = :name and failed_at < :before
+        and not exists (
+            select 1 from {children} as child indexed by {children_by_id}
+            where child.child_id = job.id and (
+                exists (select 1 from {jobs} as live where live.id = child.parent_id)
+                or exists (select 1 from {owners} as live where live.id = child.parent_id)
+            )
+        )
     order by id
     limit :limit offset :skip
 )
@@ -125,8 +161,15 @@ returning id;
 -- name: prune_worker_cancelled
 -- As prune_worker_succeeded.
 delete from {jobs_cancelled} where rowid in (
-    select rowid from {jobs_cancelled} indexed by {jobs_cancelled_by_name}
+    select job.rowid from {jobs_cancelled} as job indexed by {jobs_cancelled_by_name}
     where name = :name and cancelled_at < :before
+        and not exists (
+            select 1 from {children} as child indexed by {children_by_id}
+            where child.child_id = job.id and (
+                exists (select 1 from {jobs} as live where live.id = child.parent_id)
+                or exists (select 1 from {owners} as live where live.id = child.parent_id)
+            )
+        )
     order by id
     limit :limit offset :skip
 )

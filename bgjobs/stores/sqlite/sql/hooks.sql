@@ -134,7 +134,7 @@ delete from {jobs} where rowid in (
     from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
     where job.reserved_by = :owner
 )
-returning id;
+returning id, has_children;
 
 
 -- name: delete_marks

@@ -31,6 +31,11 @@ update {owners} set lease_expires_at = min(lease_expires_at, :now)
 where id in (select value from json_each(:owners));
 
 
+-- name: find_closing
+-- Returns the owners whose lease has ended, which may be parents.
+select id from {owners} where lease_expires_at <= :now;
+
+
 -- name: record_past_owners
 -- Keeps the names of the owners that close_owners deletes in the same transaction. An owner that is
 -- there already gets the later time; one that the limits refuse, which another program has written,

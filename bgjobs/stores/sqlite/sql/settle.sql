@@ -1,7 +1,8 @@
 -- name: succeed
 -- Copies reserved jobs to the succeeded ones.
 -- Each is copied only if it is still held by exactly this reservation: id, owner and number.
--- The statement `drop` deletes the reserved rows in the same transaction.
+-- Jobs that have children are left alone; the statement for these has no such condition, and
+-- lock_parents finds them. The statement `drop` deletes the reserved rows in the same transaction.
 with settled (id, owner, number) as (
     select
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
@@ -12,7 +13,8 @@ select job.id, {job_names of job}, :now
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
-    and job.reservations = settled.number;
+    and job.reservations = settled.number
+    and not job.has_children;
 
 
 -- name: succeed_with_result
@@ -28,7 +30,8 @@ select job.id, {job_names of job}, :now, settled.result
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
-    and job.reservations = settled.number;
+    and job.reservations = settled.number
+    and not job.has_children;
 
 
 -- name: fail
@@ -46,7 +49,8 @@ select job.id, {job_names of job by settled}, settled.error, :now
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
-    and job.reservations = settled.number;
+    and job.reservations = settled.number
+    and not job.has_children;
 
 
 -- name: cancel
@@ -62,25 +66,36 @@ select job.id, {job_names of job by settled}, settled.reason, settled.author, :n
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
-    and job.reservations = settled.number;
+    and job.reservations = settled.number
+    and not job.has_children;
 
 
 -- name: find_cancellations
--- Returns the jobs that an operator has cancelled and that would now wait again. The last column is
--- whether the job stays reserved: the end of an occurrence is written together with the next one, and
--- another may be written together with what a function of the application does.
+-- Returns the jobs that an operator has cancelled, or whose parent has ended, and that would now wait
+-- again. The latter have no reason. The last column is whether the job stays reserved: the end of an
+-- occurrence is written together with the next one, another may be written together with what a function
+-- of the application does, and that of a parent together with the ends of its children.
 select
-    asked.job_id, job.reserved_by, job.reservations, substr(asked.reason, 1, 1000),
+    job.id, job.reserved_by, job.reservations, substr(asked.reason, 1, 1000),
     substr(asked.cancelled_by, 1, 200),
-    job.occurrence is not null or exists (
+    job.occurrence is not null or job.has_children or exists (
         select 1 from {failure_hooks} as hook where hook.name = job.name and hook.on_cancelled
     )
 from json_each(:settled) as settled
-cross join {cancellations} as asked on asked.job_id = json_extract(settled.value, '$[0]')
-cross join {jobs} as job on job.id = asked.job_id
-where exists (select 1 from {cancellations})
+cross join {jobs} as job on job.id = json_extract(settled.value, '$[0]')
+left join {cancellations} as asked on asked.job_id = job.id
+where (
+        exists (select 1 from {cancellations})
+        or exists (select 1 from {jobs} indexed by {jobs_children} where parent_id is not null)
+    )
     and job.reserved_by = json_extract(settled.value, '$[1]')
-    and job.reservations = json_extract(settled.value, '$[2]');
+    and job.reservations = json_extract(settled.value, '$[2]')
+    and (
+        asked.job_id is not null
+        or job.parent_id is not null
+            and not exists (select 1 from {jobs} as parent where parent.id = job.parent_id)
+            and not exists (select 1 from {owners} as parent where parent.id = job.parent_id)
+    );
 
 
 -- name: requeue

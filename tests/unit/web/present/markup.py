@@ -14,18 +14,19 @@ CLASSES = frozenset(re.findall(r"\.([a-z][a-z0-9-]*)", STYLES))
 ELEMENTS = frozenset(
     re.findall(
         r"\w+",
-        "bdi data dd details div dl dt figcaption figure li p path pre span summary svg table "
-        "tbody td text th thead time title tr ul",
+        "a bdi data dd details div dl dt figcaption figure li p path pre span summary svg "
+        "table tbody td text th thead time title tr ul",
     )
 )
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 ATTRIBUTES = {
     "aria-hidden": r"true",
     "class": r"[a-z0-9 -]+",
-    "d": r"[MLVhvlmaz0-9 .-]+",
+    "d": r"[MLVHhvlmaz0-9 .-]+",
     "datetime": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z",
+    "href": r"/jobs/[0-9a-f-]{36}",
     "open": r"",
-    "role": r"img",
+    "role": r"img|group",
     "scope": r"col",
     "text-anchor": r"start|middle|end",
     "title": r"[ -~…]*",

@@ -1,0 +1,106 @@
+"""The nursery of a handler: its parent is the running job.
+
+While the handler waits for children it holds no slot. It is interrupted at once when its queue
+stops: another process, or the next start, runs it again, and it adopts its children.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from typing import final
+
+from anyio.lowlevel import checkpoint
+
+from bgjobs._core.outcomes import Snooze
+from bgjobs._runtime.nurseries.nursery import JobNursery, open_nursery
+from bgjobs._runtime.nurseries.parent import Parent
+from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.places import Places
+from bgjobs._runtime.queues.state import QueueState
+from bgjobs._runtime.worker_services import WorkerServices
+from bgjobs.errors import TooManyWaitingError
+from bgjobs.events import JobPostponed
+
+POSTPONED = timedelta(seconds=1)
+"""After which time a job is run again that found too many handlers waiting."""
+
+
+@final
+class HandlerParent(Parent):
+    """The job that one attempt runs, as the parent of its children."""
+
+    def __init__(
+        self, services: WorkerServices, state: QueueState, places: Places, attempt: Attempt
+    ) -> None:
+        super().__init__(services, attempt.job.reservation, attempt.job.priority)
+        self._worker_services = services
+        self._state = state
+        self._places = places
+        self._attempt = attempt
+        self.waits: int = 0
+        """In how many tasks the handler waits for children."""
+
+    @property
+    def label(self) -> str:
+        """The id and the worker of the job."""
+        return f"job {self._attempt.job.id} of worker {self._attempt.job.name!r}"
+
+    def open(self, *, cancel_on_failure: bool) -> AbstractAsyncContextManager[JobNursery]:
+        """Open one of the nurseries of the handler."""
+        return open_nursery(self, cancel_on_failure=cancel_on_failure)
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncGenerator[None]:
+        """Wait without a slot during the block, and be interrupted at once if the queue stops.
+
+        Raises:
+            TooManyWaitingError: As many handlers of the queue wait as it allows.
+            Snooze: Half as many wait, and the job has no parent.
+        """
+        self._check_room()
+        self.waits += 1
+        try:
+            if self._state.stopping:
+                self._attempt.interrupt(counted=False)
+                await checkpoint()
+            with self._worker_services.waits.recorded(self._attempt.job.reservation):
+                async with self._places.given_away(self._attempt):
+                    yield
+        finally:
+            self.waits -= 1
+
+    def _check_room(self) -> None:
+        job, state = self._attempt.job, self._state
+        most = state.config.max_waiting
+        others = len(state.waiting.keys() - {self._attempt})
+        if job.parent_id is None and others >= max(1, most // 2):
+            self.services.bus.emit(JobPostponed, state.name, job, others)
+            raise Snooze(for_=POSTPONED)
+        if others >= most:
+            raise TooManyWaitingError(state.name, most)
+
+
+def parent_of(
+    services: WorkerServices, state: QueueState, places: Places, attempt: Attempt
+) -> HandlerParent:
+    """Return the parent for the nurseries of an attempt; raise if its worker may have none.
+
+    Raises:
+        TypeError: The handler is a plain function.
+        ValueError: The worker has a limit. Its jobs count for it while they wait for children,
+            so that children of the same worker might never run.
+    """
+    worker = attempt.worker
+    if not worker.is_async:
+        raise TypeError(
+            f"open_nursery: worker {worker.name!r}: expected an async handler, found a plain "
+            "function, which cannot open a nursery"
+        )
+    if worker.cap is not None:
+        raise ValueError(
+            f"open_nursery: worker {worker.name!r} has a global limit or a rate limit, for "
+            "which a job counts while it waits for its children: open the nursery in a worker "
+            "without a limit"
+        )
+    state.nesting |= {worker.name}
+    return HandlerParent(services, state, places, attempt)

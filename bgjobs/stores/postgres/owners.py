@@ -1,0 +1,45 @@
+"""Leases of owners: how they are renewed, and how they end."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from bgjobs.stores.postgres import codec
+from bgjobs.stores.postgres.arrays import unique_ids
+from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.postgres.families import end_descendants
+from bgjobs.stores.postgres.pool import AnyConnection
+from bgjobs.stores.postgres.statements import CLOCK
+from bgjobs.stores.types import Renewal
+
+
+def heartbeat(
+    database: PostgresDatabase,
+    owners: Collection[UUID],
+    lease: timedelta,
+    now: datetime | None,
+) -> Renewal:
+    """Renew these owners' leases on the connection of the heartbeat."""
+    values = {"owners": unique_ids(owners), "lease": codec.microseconds(lease), "now": now}
+    with database.live.heartbeat(lease.total_seconds() / 4) as connection:
+        if not owners:  # the role may have no right to write to the table
+            [[found]] = database.sql.run(connection, CLOCK, {"now": now})
+            return Renewal(frozenset(), codec.timestamp(found))
+        step = database.sql["heartbeat"], values
+        [[[found, alive]]] = database.run_all(connection, [step])
+    return Renewal(frozenset(alive), codec.timestamp(found))
+
+
+def close_owners(
+    database: PostgresDatabase, owners: Collection[UUID], now: datetime | None
+) -> None:
+    """End these leases, and with them the children of the owners that are closed."""
+    values = {"owners": unique_ids(owners), "now": now}
+
+    def work(connection: AnyConnection) -> None:
+        [closed] = database.run_all(connection, [(database.sql["close_owners"], values)])
+        end_descendants(database.sql, connection, [one for [one] in closed], now)
+
+    database.together(work)
+    database.execute("forget_cancellations", {})
+    database.execute("forget_waits", {})

@@ -1,0 +1,66 @@
+"""Ends of the descendants of jobs, inside the one write transaction."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from bgjobs._core.hooks import HOOK_OWNER
+from bgjobs._core.outcomes import Cancelled
+from bgjobs.stores.nurseries import PARENT_ENDED
+from bgjobs.stores.operations import Cancellation
+from bgjobs.stores.sqlite import codec
+from bgjobs.stores.sqlite.connection import Parameters
+from bgjobs.stores.sqlite.executor import Transaction
+
+ENDED = Cancelled(PARENT_ENDED)
+_END_WAITING = ("mark_waiting", "hold_waiting", "record_cancelled", "cancel_waiting")
+
+
+def end_descendants(
+    transaction: Transaction,
+    parents: Collection[str],
+    now: int,
+    cancelled: Cancelled = ENDED,
+    only: Collection[UUID] | None = None,
+) -> Cancellation:
+    """End the descendants of parents that have ended, level by level.
+
+    `cancelled` is for the children. Their own children are cancelled because these have ended.
+    With `only`, other children stay as they are.
+    """
+    ended, asked = list[UUID](), list[UUID]()
+    level = parents
+    while level:
+        chosen = None if only is None else codec.uuids_json(only)
+        values: Parameters = {
+            **_cancel_values(level, cancelled),
+            "only": chosen,
+            "now": now,
+        }
+        waiting = transaction.run("lock_children", values)
+        asked += [UUID(row[0]) for row in transaction.run("ask_children", values)]
+        if waiting:
+            ids = [UUID(row[0]) for row in waiting]
+            moved = set(_end_waiting(transaction, [row[0] for row in waiting], now, cancelled))
+            ended += moved
+            asked += [one for one in ids if one not in moved]
+        level = [one for one, has_children in waiting if has_children]
+        cancelled, only = ENDED, None
+    return Cancellation(ended, asked)
+
+
+def _end_waiting(
+    transaction: Transaction, ids: Collection[str], now: int, cancelled: Cancelled
+) -> list[UUID]:
+    """End waiting jobs; return those whose end is not left to a function of the application."""
+    values: Parameters = {**_cancel_values(ids, cancelled), "now": now}
+    *_, moved = [transaction.run(name, values) for name in _END_WAITING]
+    return [UUID(row[0]) for row in moved]
+
+
+def _cancel_values(ids: Collection[str], cancelled: Cancelled) -> dict[str, str | None]:
+    return {
+        "ids": codec.to_json(ids),
+        "reason": cancelled.reason,
+        "by": cancelled.by,
+        "owner": str(HOOK_OWNER),
+    }

@@ -1,0 +1,51 @@
+-- Jobs that belong to another job, or to a nursery of an application, which is a row of owners.
+-- `parent_id` is null for most jobs. `has_children` is 1 once a child was stored: the statements that end
+-- a job leave such rows to others, which also end its descendants.
+-- This migration is one write transaction: other writers wait until it has ended, readers do not. New
+-- columns are the last ones, and null or with a constant default, so no row is rewritten
+-- (https://sqlite.org/lang_altertable.html). The indexes read each of jobs, jobs_failed and jobs_cancelled
+-- once: with a million rows, about a second.
+-- Processes of the previous version do not know the new columns and tables. A child that they end is
+-- stored without its parent, and `children` still has it. A parent that they end leaves its children live,
+-- and a child that they put back after that waits: end_orphans ends both. They prune children of
+-- live parents.
+alter table {jobs} add column parent_id text;
+
+alter table {jobs} add column has_children integer not null default 0;
+
+alter table {jobs_succeeded} add column parent_id text;
+
+alter table {jobs_failed} add column parent_id text;
+
+alter table {jobs_cancelled} add column parent_id text;
+
+alter table {jobs_unreadable} add column parent_id;
+
+create index {jobs_children} on {jobs} (parent_id) where parent_id is not null;
+
+-- Children that ended without success, which a parent asks for by the time of the end.
+create index {jobs_failed_children} on {jobs_failed} (parent_id, failed_at)
+where parent_id is not null;
+
+create index {jobs_cancelled_children} on {jobs_cancelled} (parent_id, cancelled_at)
+where parent_id is not null;
+
+-- Which job is the child of a key. A row is deleted with the last record of its job.
+create table {children} (
+    parent_id text not null,
+    child_key text not null check (length(cast(child_key as blob)) between 1 and 800),
+    child_id text not null,
+    primary key (parent_id, child_key)
+) strict, without rowid;
+
+create index {children_by_id} on {children} (child_id);
+
+create index {children_in_order} on {children} (parent_id, child_id);
+
+-- Reserved jobs whose handler waits for its children. A row counts only while its reservation holds.
+create table {waiting_jobs} (
+    job_id text primary key not null,
+    reserved_by text not null,
+    number integer not null,
+    since integer not null
+) strict, without rowid;

@@ -1,0 +1,184 @@
+"""What a `SQLiteStore` does for jobs that belong to a parent."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, final
+from uuid import UUID
+
+from attrs import frozen
+
+from bgjobs._core.jobs import AnyJob, Reservation
+from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
+from bgjobs.stores.brood import Brood, children_of, readable_only
+from bgjobs.stores.decoder import TABLES, as_of
+from bgjobs.stores.nurseries import ChildrenState, NewChild, StoredChild
+from bgjobs.stores.operations import Cancellation
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
+from bgjobs.stores.sqlite import codec, families, writes
+from bgjobs.stores.sqlite.connection import Parameters, Row
+from bgjobs.stores.sqlite.executor import Executor, Transaction
+
+_JOBS = ("children_live", "children_succeeded", "children_failed", "children_cancelled")
+"""The statements that read the jobs of children, in the order of `TABLES`."""
+
+
+@final
+@frozen(eq=False)
+class SQLiteNurseries:
+    """The children of a `SQLiteStore`; see `bgjobs.stores.nurseries`."""
+
+    _executor: Executor
+
+    def start_children(
+        self,
+        parent: Reservation | UUID,
+        children: Sequence[NewChild],
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[AnyJob] | None:
+        """Store children of a parent, or return those that it has already."""
+        brood = Brood(children)
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
+            if not _holds(transaction, parent, moment, marked=bool(children)):
+                return None
+            return _started(transaction, brood, _id_of(parent), moment)
+
+    def look(
+        self,
+        parent: UUID,
+        among: Collection[UUID],
+        since: datetime | None = None,
+        *,
+        now: datetime | None = None,
+    ) -> ChildrenState:
+        """Return which of some jobs are live, and which children ended without success."""
+        first = _EARLIEST if since is None else to_microseconds(as_instant("since", since))
+        # Read before the children: what ends later has a later time.
+        moment = from_microseconds(self._executor.microseconds(now))
+        ids = codec.uuids_json(among)
+        values: Parameters = {"id": str(parent), "ids": ids, "since": first}
+        live, ended = self._executor.snapshot(("find_live_among", "look"), values)
+        found = frozenset(UUID(row[0]) for row in live)
+        return ChildrenState(found, [UUID(row[0]) for row in ended], moment)
+
+    def children(
+        self,
+        parents: Collection[UUID],
+        page: Page = FIRST_PAGE,
+        *,
+        now: datetime | None = None,
+    ) -> Listing[StoredChild]:
+        """Return a page of the children of some parents, ordered by the ids of their jobs."""
+        moment = from_microseconds(self._executor.microseconds(now))
+        asked: Parameters = {"ids": codec.uuids_json(parents)}
+        statement = "list_children" if len(parents) == 1 else "list_children_of_several"
+        rows = self._executor.page(statement, page, asked, one_more=True)
+        values: Parameters = {"ids": codec.to_json(row[2] for row in rows[: page.limit])}
+        jobs = readable_only(_jobs(self._executor.snapshot(_JOBS, values), moment))
+        found = [(UUID(parent), key, UUID(one)) for parent, key, one in rows]
+        return children_of(found, jobs, page)
+
+    def find_parent(self, child: UUID) -> UUID | None:
+        """Return the id of the parent of a job, or None."""
+        found = self._executor.read("find_parent", {"id": str(child)})
+        return UUID(found[0][0]) if found else None
+
+    def cancel_children(
+        self,
+        parent: Reservation | UUID,
+        cancelled: Cancelled,
+        children: Collection[UUID] | None = None,
+        *,
+        now: datetime | None = None,
+    ) -> Cancellation | None:
+        """End these children, or all, and their descendants, while the parent stays live."""
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
+            if not _holds(transaction, parent, moment):
+                return None
+            parents = [str(_id_of(parent))]
+            return families.end_descendants(transaction, parents, moment, cancelled, children)
+
+    def end_orphans(self, *, now: datetime | None = None) -> Cancellation:
+        """End live jobs whose parent has ended."""
+        if not self._executor.read("find_ended_parents", {}):
+            return Cancellation((), ())
+        with self._executor.writing() as transaction:
+            gone = [row[0] for row in transaction.run("find_ended_parents", {})]
+            moment = self._executor.microseconds(now)
+            return families.end_descendants(transaction, gone, moment)
+
+    def record_waits(
+        self,
+        begun: Collection[Reservation] = (),
+        ended: Collection[Reservation] = (),
+        *,
+        now: datetime | None = None,
+    ) -> None:
+        """Record which handlers have begun to wait for their children, and which go on."""
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
+            for name, held in (("begin_waits", begun), ("end_waits", ended)):
+                transaction.change(name, {"held": codec.held_json(held), "now": moment})
+
+    def waiting_among(self, reservations: Collection[Reservation]) -> Collection[Reservation]:
+        """Return which of these reservations were recorded as waiting for their children."""
+        found = self._executor.read("waiting_among", {"held": codec.held_json(reservations)})
+        return {Reservation(UUID(one), UUID(owner), number) for one, owner, number in found}
+
+
+_EARLIEST = -(2**63)
+
+
+def _holds(
+    transaction: Transaction, parent: Reservation | UUID, now: int, *, marked: bool = False
+) -> bool:
+    """Return whether a parent holds, and mark it as one that has children."""
+    if isinstance(parent, UUID):
+        return bool(transaction.run("lock_owner", {"id": str(parent), "now": now}))
+    held: Parameters = {
+        "id": str(parent.job_id),
+        "owner": str(parent.owner),
+        "number": parent.number,
+    }
+    return bool(transaction.run("mark_parent" if marked else "lock_parent", held))
+
+
+def _started(
+    transaction: Transaction, brood: Brood, parent: UUID, now: int
+) -> Sequence[AnyJob]:
+    """Return a job for each child of a parent that holds."""
+    asked: Parameters = {"id": str(parent), "keys": codec.to_json(brood.keys)}
+    known = {key: UUID(one) for key, one in transaction.run("find_children", asked)}
+    ids: Parameters = {"ids": codec.uuids_json(known.values())}
+    found = [transaction.run(name, ids) for name in _JOBS] if known else []
+    jobs = brood.adopted(known, _jobs(found, from_microseconds(now)))
+    missing = brood.missing(jobs)
+    stored = writes.enqueue(transaction, [one.job for one in missing], now)
+    jobs |= zip((one.key for one in missing), stored, strict=True)
+    joining = {key: str(job.id) for key, job in jobs.items() if job.parent_id != parent}
+    if joining:
+        values: Parameters = {
+            "id": str(parent),
+            "ids": codec.to_json(joining.values()),
+            "children": codec.to_json(joining.items()),
+        }
+        transaction.change("adopt", values)
+        transaction.change("record_children", values)
+    return brood.in_order(jobs, parent)
+
+
+def _jobs(found: Sequence[Sequence[Row]], now: datetime) -> dict[UUID, Any]:
+    """Return the jobs in the rows of each table, by id, also those that cannot be read."""
+    jobs: dict[UUID, Any] = {}
+    for table, rows in zip(TABLES, found, strict=False):
+        for row in rows:
+            job: Any = codec.DECODER.of(table)(row)
+            jobs.setdefault(job.id, as_of(job, now) if table == "jobs" else job)
+    return jobs
+
+
+def _id_of(parent: Reservation | UUID) -> UUID:
+    return parent if isinstance(parent, UUID) else parent.job_id

@@ -1,0 +1,31 @@
+"""Nurseries in virtual time, where a wait of days passes in an instant."""
+
+import pytest
+
+import bgjobs
+from bgjobs.testing import drain, run_virtual
+from tests.runtime.conftest import virtual_time_on_both
+from tests.runtime.nurseries.families import double, fibonacci
+
+pytestmark = pytest.mark.anyio
+
+
+@bgjobs.worker(keep_result=True)
+async def patient(context: bgjobs.JobContext) -> int:
+    async with context.open_nursery() as nursery:
+        child = await nursery.enqueue(double.request(1).available_in(days=3))
+    return child.result
+
+
+@virtual_time_on_both
+async def test_a_child_that_runs_in_days_is_waited_for() -> None:
+    config = bgjobs.Config(
+        store=bgjobs.SQLiteStore(":memory:"),
+        queues=[bgjobs.Queue("q", workers=[patient, double, fibonacci])],
+    )
+    async with run_virtual(config) as bg:
+        job = await bg.enqueue(patient.request())
+        tree = await bg.enqueue(fibonacci.request(6))
+        await drain(bg)
+        assert await bg.result(job) == 2
+        assert await bg.result(tree) == 8
