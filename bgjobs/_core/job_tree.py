@@ -25,7 +25,7 @@ class JobTree:
 
     def __iter__(self) -> "Iterator[JobTree]":
         """Yield this job and all descendants, each parent before its children."""
-        left = [self]  # not by recursion, which a deep tree would exhaust
+        left: list[JobTree] = [self]  # not by recursion, which a deep tree would exhaust
         while left:
             one = left.pop()
             yield one
