@@ -36,6 +36,9 @@ class ApplicationParent(Parent):
         """Return a block without effect, as an application holds no slot."""
         return nullcontext()
 
+    async def notice_interruption(self) -> None:
+        """Return at once: an application that is cancelled does not run again."""
+
 
 @asynccontextmanager
 async def open_application_nursery(

@@ -4,7 +4,7 @@ While the handler waits for children it holds no slot. It is interrupted at once
 stops: another process, or the next start, runs it again, and it adopts its children.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import final
@@ -30,13 +30,19 @@ class HandlerParent(Parent):
     """The job that one attempt runs, as the parent of its children."""
 
     def __init__(
-        self, services: WorkerServices, state: QueueState, places: Places, attempt: Attempt
+        self,
+        services: WorkerServices,
+        state: QueueState,
+        places: Places,
+        notice_cancellation: Callable[[], Awaitable[None]],
+        attempt: Attempt,
     ) -> None:
         super().__init__(services, attempt.job.reservation, attempt.job.priority)
         self._worker_services = services
         self._state = state
         self._places = places
         self._attempt = attempt
+        self._notice_cancellation = notice_cancellation
         self.waits: int = 0
         """In how many tasks the handler waits for children."""
 
@@ -44,6 +50,10 @@ class HandlerParent(Parent):
     def label(self) -> str:
         """The id and the worker of the job."""
         return f"job {self._attempt.job.id} of worker {self._attempt.job.name!r}"
+
+    async def notice_interruption(self) -> None:
+        """Return after the parent was cut off, if its slot is cancelled at this moment."""
+        await self._notice_cancellation()
 
     def open(self, *, cancel_on_failure: bool) -> AbstractAsyncContextManager[JobNursery]:
         """Open one of the nurseries of the handler."""
@@ -81,9 +91,15 @@ class HandlerParent(Parent):
 
 
 def parent_of(
-    services: WorkerServices, state: QueueState, places: Places, attempt: Attempt
+    services: WorkerServices,
+    state: QueueState,
+    places: Places,
+    notice_cancellation: Callable[[], Awaitable[None]],
+    attempt: Attempt,
 ) -> HandlerParent:
     """Return the parent for the nurseries of an attempt; raise if its worker may have none.
+
+    `notice_cancellation` returns after the attempt was cut off, if its slot is cancelled.
 
     Raises:
         TypeError: The handler is a plain function.
@@ -103,4 +119,4 @@ def parent_of(
             "without a limit"
         )
     state.nesting |= {worker.name}
-    return HandlerParent(services, state, places, attempt)
+    return HandlerParent(services, state, places, notice_cancellation, attempt)

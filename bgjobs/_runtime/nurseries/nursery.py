@@ -200,7 +200,8 @@ class JobNursery:
         if _ends_the_process(error) or isinstance(unwrapped(error), Snooze):
             raise error
         with self._parent.shielded(), suppress(ParentLostError):
-            await checkpoint()  # an interruption may come together with the cancellation
+            await self._parent.notice_interruption()
+            await checkpoint()  # raises if the parent is cut off
             if self._live:
                 await self._cancel_live(LEFT)
                 async with self._parent.waiting():

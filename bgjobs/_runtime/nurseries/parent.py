@@ -67,6 +67,13 @@ class Parent(ABC):
     def waiting(self) -> AbstractAsyncContextManager[None]:
         """Return a block in which the parent waits for children, and holds no slot."""
 
+    @abstractmethod
+    async def notice_interruption(self) -> None:
+        """Return after `cut_off` was called, if that is about to happen.
+
+        What interrupts the parent and what has cancelled its block may be the same.
+        """
+
     @property
     def nurseries(self) -> Nurseries:
         """The methods of the store; `StoreError` if it has none."""

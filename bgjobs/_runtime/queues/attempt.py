@@ -168,6 +168,8 @@ class Attempt(ClientSource):
                     "open_nursery: no queue runs children in a test of one job; use run_virtual"
                 )
             self.parent = self._environment.parent_of(self)
+            if self._interrupted:
+                self.cut_off()
         return self.parent.open(cancel_on_failure=cancel_on_failure)
 
     @property

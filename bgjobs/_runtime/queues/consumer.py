@@ -18,6 +18,7 @@ from uuid import UUID
 from anyio import (
     CancelScope,
     CapacityLimiter,
+    Event,
     create_task_group,
     current_time,
     get_cancelled_exc_class,
@@ -25,6 +26,7 @@ from anyio import (
     sleep,
     sleep_forever,
 )
+from anyio.lowlevel import checkpoint
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
@@ -34,7 +36,7 @@ from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.registry import DeadOwner, Lease
 from bgjobs._runtime.notifications.commands import first_commands
-from bgjobs._runtime.nurseries.handler import parent_of
+from bgjobs._runtime.nurseries.handler import HandlerParent, parent_of
 from bgjobs._runtime.queues.attempt import Attempt, Environment
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.handler_client import HandlerClient
@@ -83,13 +85,15 @@ class Consumer:
             ),
             resources=services.resources,
             client_of=self._client_of,
-            parent_of=partial(parent_of, services, state, self._places),
+            parent_of=self._parent_of,
             cancelled=self._places.go_on,
             report_callback=partial(report_callback, state, services),
             middleware=(*services.config.middleware, *self._queue.middleware),
         )
         self._slots: list[Slot] = []
         self._slots_ended = CancelScope()
+        self._is_cut_off = False
+        """Whether the slots were cancelled, so that handlers leave their children."""
         self._culprits: set[UUID] = set()
 
     async def run(self) -> None:
@@ -191,6 +195,14 @@ class Consumer:
     def _client_of(self, attempt: Attempt) -> HandlerClient:
         return HandlerClient(self._services, self._admin, attempt, self._places)
 
+    def _parent_of(self, attempt: Attempt) -> HandlerParent:
+        parent = parent_of(
+            self._services, self._state, self._places, self._notice_cancellation, attempt
+        )
+        if self._is_cut_off:
+            parent.cut_off()
+        return parent
+
     def _progressed(self, job: Job, progress: Progress) -> None:
         bus = self._services.planner.bus_for(job, self._bus)
         bus.emit(JobProgressed, self._queue.name, job, progress)
@@ -219,8 +231,30 @@ class Consumer:
             try:
                 await sleep_forever()
             finally:
-                for attempt in self._running():
-                    attempt.cut_off()
+                self._cut_off()
+
+    def _cut_off(self) -> None:
+        self._is_cut_off = True
+        for attempt in self._running():
+            attempt.cut_off()
+
+    async def _notice_cancellation(self) -> None:
+        """Return after handlers were cut off, if the slots are cancelled at this moment.
+
+        Tasks that are cancelled at the same time learn of it in any order.
+        """
+        noticed = Event()
+        self._group.start_soon(self._probe, noticed)
+        await noticed.wait()
+
+    async def _probe(self, noticed: Event) -> None:
+        try:
+            await checkpoint()
+        except get_cancelled_exc_class():
+            self._cut_off()
+            raise
+        finally:
+            noticed.set()
 
     def _running(self) -> list[Attempt]:
         return [slot.attempt for slot in self._slots if slot.attempt is not None]

@@ -62,6 +62,32 @@ async def test_a_stop_interrupts_a_waiting_handler_at_once_and_uncounted(app: Ha
     assert (parent.runs, len(parent.children)) == (2, 1)
 
 
+async def test_a_nursery_that_is_opened_after_the_interruption_leaves_its_children(
+    app: Harness,
+) -> None:
+    begun, interrupted = anyio.Event(), anyio.Event()
+
+    @bgjobs.worker(keep_result=True)
+    async def parent(context: bgjobs.JobContext) -> int:
+        begun.set()
+        with anyio.CancelScope(shield=True):
+            await interrupted.wait()
+        async with context.open_nursery() as nursery:
+            child = await nursery.enqueue(double.request(21))
+        return child.result
+
+    async with bgjobs.run(app.config(parent, queue=ONE_TRY, enqueue_only=[double])) as bg:
+        job = await bg.enqueue(parent.request())
+        await begun.wait()
+        bg.stop(grace=0)
+        await anyio.sleep(0.05)  # the grace ends, which interrupts the handler
+        interrupted.set()
+    assert states_of(app, job) == ["waiting"]
+    async with bgjobs.run(app.config(parent, double)) as bg:
+        assert await bg.result(job) == 42
+    assert states_of(app, job) == ["succeeded"]
+
+
 async def test_a_cancelled_application_leaves_the_children(app: Harness) -> None:
     parent = Parent()
     with anyio.CancelScope() as scope:
