@@ -51,6 +51,9 @@ In virtual time there is no other process whose notices may be lost.
 LOOK_PAUSE = 0.005
 """Seconds between two looks in any case; and between two of all nurseries of the process, while
 no end of a child is noticed."""
+LOOK_SHARE = 0.1
+"""The largest part of the time that the looks of a nursery take, so that they do not delay the
+children while these end one after the other."""
 CHANGE_PAUSE = 0.1
 """Seconds between two looks while it is only known that the database has changed."""
 OVERLAP = timedelta(seconds=30)
@@ -83,6 +86,8 @@ class JobNursery:
         """Whether the live children were asked to end."""
         self._since: datetime | None = None
         self._looked_at = -inf
+        self._rested_at = -inf
+        """When the next look may begin."""
         self._pause = FIRST_LOOK
         is_virtual = parent.services.clock.inline
         self._longest_look = LONGEST_VIRTUAL_LOOK if is_virtual else LONGEST_LOOK
@@ -252,7 +257,7 @@ class JobNursery:
                 at, pause = min(at, self._looked_at + max(CHANGE_PAUSE, crowd)), FIRST_LOOK
         if ends.is_known:
             ends.is_known, pause = False, FIRST_LOOK
-            await sleep_until(self._looked_at + LOOK_PAUSE)
+            await sleep_until(self._rested_at)
         self._pause = pause
         await self._look()
 
@@ -260,9 +265,11 @@ class JobNursery:
         """Find out which children have ended, as far as the first ones are concerned."""
         with suppress(StoreUnavailableError):  # the next look comes after a pause
             while self._live:
-                among = [*islice(self._live, AMONG)]
+                among, began = [*islice(self._live, AMONG)], current_time()
                 state = await self._parent.look(among, self._since)
                 self._looked_at = current_time()
+                taken = self._looked_at - began
+                self._rested_at = self._looked_at + max(LOOK_PAUSE, taken / LOOK_SHARE)
                 self._since = state.now - OVERLAP
                 self._has_failed |= any(one in self._children for one in state.unsuccessful)
                 for one in set(among).difference(state.live):
