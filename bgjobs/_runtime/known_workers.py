@@ -15,6 +15,7 @@ class KnownWorkers:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._added: list[AnyWorker] = []
+        self._by_name = self._named()
         self.configured: frozenset[str] = frozenset(
             worker.name for worker in config.all_workers()
         )
@@ -26,7 +27,7 @@ class KnownWorkers:
 
     def find(self, name: str) -> AnyWorker | None:
         """Return a worker of this name, or None; those of one name have one handler."""
-        return next((worker for worker in self.all() if worker.name == name), None)
+        return self._by_name.get(name)
 
     def hook(self, name: str, settlement: Settlement) -> FailureHook | None:
         """Return the function of a worker that writes with this end of its job, or None."""
@@ -37,8 +38,14 @@ class KnownWorkers:
     def add(self, workers: Iterable[AnyWorker]) -> None:
         """Add the workers of a queue that runs from now on."""
         self._added += workers
+        self._by_name = self._named()
 
     def remove(self, workers: Iterable[AnyWorker]) -> None:
         """Remove the workers of a queue that has ended; those of the configuration stay."""
         for worker in workers:
             self._added.remove(worker)
+        self._by_name = self._named()
+
+    def _named(self) -> dict[str, AnyWorker]:
+        """Return the first worker of each name."""
+        return {worker.name: worker for worker in reversed(self.all())}
