@@ -19,6 +19,7 @@ The facts are attributes, and the message is built from them::
     |  '- ChildCancelledError      a child of a nursery was cancelled
     |- ParentLostError             a nursery was used after its parent had been lost
     |- TooManyWaitingError         too many handlers of a queue wait for children
+    |- NestedTooDeeplyError        a job below too many levels of nurseries starts a child
     |- UnreadableJobError          the stored row of a job cannot be read
     |- ExportedLineError           a line of an export cannot be read
     |- SearchError                 a search text has no word, or is too long
@@ -55,6 +56,7 @@ from bgjobs.errors.jobs import (
     JobCancelledError,
     JobFailedError,
     NaiveDatetimeError,
+    NestedTooDeeplyError,
     NoWorkerForJobError,
     ParentLostError,
     PayloadError,
@@ -87,6 +89,7 @@ __all__ = [
     "JobFailedError",
     "LeaseLostError",
     "NaiveDatetimeError",
+    "NestedTooDeeplyError",
     "NoOccurrenceError",
     "NoWorkerForJobError",
     "NotRunningError",

@@ -183,6 +183,25 @@ class TooManyWaitingError(BgJobsError):
         )
 
 
+class NestedTooDeeplyError(BgJobsError):
+    """A job has as many parents above it as a job may have, so it starts no child.
+
+    Nothing was stored. Let the handler do the rest itself, or start fewer levels of jobs.
+    """
+
+    def __init__(self, job_id: UUID, most: int) -> None:
+        self.job_id = job_id
+        self.most = most
+        """How many jobs may be above one job."""
+        super().__init__(job_id, most)
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job_id}: {self.most} levels of nurseries are above it already, as many "
+            "as are possible, so it starts no child"
+        )
+
+
 class UnreadableJobError(BgJobsError):
     """The stored row of the requested job cannot be read.
 

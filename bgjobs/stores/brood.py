@@ -7,7 +7,8 @@ from uuid import UUID
 from attrs import evolve
 
 from bgjobs._core.jobs import AnyJob, Job, SucceededJob, UnreadableJob
-from bgjobs.stores.nurseries import NewChild, StoredChild
+from bgjobs.errors import NestedTooDeeplyError
+from bgjobs.stores.nurseries import DEEPEST, NewChild, StoredChild
 from bgjobs.stores.pages import Cursor, Listing, Page
 from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import single
@@ -58,6 +59,12 @@ class Brood:
     def in_order(self, found: Mapping[str, AnyJob], parent: UUID) -> Sequence[AnyJob]:
         """Return the job of each child that was asked for, as a job of this parent."""
         return [_of_parent(found[one.key], parent) for one in self._asked]
+
+
+def check_depth(parent: UUID, ancestors: int) -> None:
+    """Raise if a job with so many ancestors may have no child."""
+    if ancestors >= DEEPEST:
+        raise NestedTooDeeplyError(parent, DEEPEST)
 
 
 def _check(child: NewChild) -> None:

@@ -31,6 +31,8 @@ from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob
 
+DEEPEST = 100
+"""How many ancestors a job may have, not counting the nursery of an application."""
 PARENT_ENDED = "its parent has ended"
 """The reason with which descendants are cancelled when their parent ends."""
 
@@ -94,6 +96,10 @@ class Nurseries(Protocol):
 
         Returns:
             One job for each child, in the same order; None if the parent does not hold.
+
+        Raises:
+            NestedTooDeeplyError: This would be the first child of a job that has `DEEPEST`
+                ancestors. Nothing was stored.
         """
         ...
 

@@ -24,6 +24,7 @@ from bgjobs.errors import (
     JobFailedError,
     LeaseLostError,
     NaiveDatetimeError,
+    NestedTooDeeplyError,
     NoOccurrenceError,
     NotRunningError,
     NoWorkerForJobError,
@@ -123,6 +124,14 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         TooManyWaitingError("mail", 1000),
         "queue 'mail': 1000 handlers wait for children already, as many as max_waiting allows",
         {"queue": "mail", "most": 1000},
+    ),
+    (
+        NestedTooDeeplyError(FAILED.id, 100),
+        (
+            f"job {FAILED.id}: 100 levels of nurseries are above it already, as many as are "
+            "possible, so it starts no child"
+        ),
+        {"job_id": FAILED.id, "most": 100},
     ),
     (
         WorkerDefinitionError("mail", "expected a function, found int"),

@@ -123,6 +123,7 @@ class JobNursery:
             RuntimeError: The block of the nursery has ended.
             ParentLostError: The parent does not hold any longer, as its process was taken for
                 dead. Another one may run the handler again. Nothing was stored.
+            NestedTooDeeplyError: 100 parents are above the handler's job. Nothing was stored.
             StoreError: The database refused the job, or has no nurseries. While it is
                 unavailable, this waits.
         """

@@ -9,9 +9,9 @@ from attrs import frozen
 
 from bgjobs._core.jobs import AnyJob, Reservation
 from bgjobs._core.outcomes import Cancelled
-from bgjobs.stores.brood import Brood, children_of, readable_only
+from bgjobs.stores.brood import Brood, check_depth, children_of, readable_only
 from bgjobs.stores.decoder import Table
-from bgjobs.stores.nurseries import ChildrenState, NewChild, StoredChild
+from bgjobs.stores.nurseries import DEEPEST, ChildrenState, NewChild, StoredChild
 from bgjobs.stores.operations import Cancellation
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.postgres import codec, families, writes
@@ -198,7 +198,9 @@ class PostgresNurseries:
         held = {"id": parent.job_id, "owner": parent.owner, "number": parent.number}
         found = sql.run(connection, sql["lock_parent"], held)
         if marked and found == [(False,)]:
-            sql.execute(connection, sql["mark_parent"], {"id": parent.job_id})
+            values = {"id": parent.job_id, "deepest": DEEPEST}
+            [[ancestors]] = sql.run(connection, sql["mark_parent"], values)
+            check_depth(parent.job_id, ancestors)
         return bool(found)
 
     def _jobs(

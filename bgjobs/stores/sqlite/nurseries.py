@@ -10,9 +10,9 @@ from attrs import frozen
 from bgjobs._core.jobs import AnyJob, Reservation
 from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
-from bgjobs.stores.brood import Brood, children_of, readable_only
+from bgjobs.stores.brood import Brood, check_depth, children_of, readable_only
 from bgjobs.stores.decoder import TABLES, as_of
-from bgjobs.stores.nurseries import ChildrenState, NewChild, StoredChild
+from bgjobs.stores.nurseries import DEEPEST, ChildrenState, NewChild, StoredChild
 from bgjobs.stores.operations import Cancellation
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.sqlite import codec, families, writes
@@ -143,7 +143,18 @@ def _holds(
         "owner": str(parent.owner),
         "number": parent.number,
     }
-    return bool(transaction.run("mark_parent" if marked else "lock_parent", held))
+    found = transaction.run("lock_parent", held)
+    if marked and found == [(0,)]:
+        _mark(transaction, parent.job_id)
+    return bool(found)
+
+
+def _mark(transaction: Transaction, parent: UUID) -> None:
+    """Store that a job has children; raise if it has too many ancestors."""
+    values: Parameters = {"id": str(parent), "deepest": DEEPEST}
+    [[ancestors]] = transaction.run("count_ancestors", values)
+    check_depth(parent, ancestors)
+    transaction.change("mark_parent", values)
 
 
 def _started(

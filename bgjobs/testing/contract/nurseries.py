@@ -7,7 +7,8 @@ from uuid import UUID
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import AnyJob, EndState, Job, Reservation
-from bgjobs.stores.nurseries import NewChild, NurseryStore, StoredChild
+from bgjobs.errors import NestedTooDeeplyError
+from bgjobs.stores.nurseries import DEEPEST, NewChild, NurseryStore, StoredChild
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.pages import Page
 from bgjobs.stores.types import NewJob
@@ -66,6 +67,22 @@ def held_child(store: ParentStore, parent: Reservation | UUID, key: str = "a") -
 def child_ids(store: ParentStore, parent: UUID) -> Sequence[UUID]:
     """Return the ids of the children of a parent."""
     return [child.id for child in store.nurseries.children([parent], now=NOW)]
+
+
+def check_a_job_with_a_hundred_ancestors_starts_no_child(store: ParentStore) -> None:
+    """That is checked before its first child; the job below its last ancestor is refused."""
+    held = hold(store)
+    for _ in range(DEEPEST):
+        held = held_child(store, held.reservation)
+    try:
+        bear(store, held.reservation, "a")
+    except NestedTooDeeplyError as error:
+        refused = error.job_id
+    else:
+        raise AssertionError(f"a child was stored below {DEEPEST} ancestors")
+    assert (refused, child_ids(store, held.id)) == (held.id, [])
+    [_] = bear(store, hold(store).reservation, "a")  # the other jobs do not matter
+    assert not store.write(settle=[succeed(held)], now=NOW).lost
 
 
 def check_children_are_stored_with_their_parent(store: ParentStore) -> None:

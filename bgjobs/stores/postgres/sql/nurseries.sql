@@ -52,8 +52,19 @@ for update;
 
 
 -- name: mark_parent
--- A statement that ends the job, and waits for this transaction, tests this column of the new row.
-update {jobs} set has_children = true where id = %(id)s::uuid;
+-- A statement that ends the job, and waits for this transaction, tests this column of the new row. Returns
+-- how many ancestors the job has, which stay live while it is locked; those beyond the limit are not counted.
+with recursive ancestors (id, number) as (
+    select parent_id, 0 from {jobs} where id = %(id)s::uuid
+    union all
+    select job.parent_id, ancestors.number + 1
+    from ancestors
+    join {jobs} as job on job.id = ancestors.id
+    where ancestors.number < %(deepest)s
+)
+update {jobs} set has_children = true
+where id = %(id)s::uuid
+returning (select max(number) from ancestors);
 
 
 -- name: share_owner

@@ -35,15 +35,27 @@ on conflict (job_id) do update set
 returning job_id;
 
 
--- name: mark_parent
--- Returns the job if it is held by this reservation, and so can be a parent.
-update {jobs} set has_children = 1
-where id = :id and reserved_by = :owner and reservations = :number
-returning id;
-
-
 -- name: lock_parent
-select id from {jobs} where id = :id and reserved_by = :owner and reservations = :number;
+select has_children
+from {jobs}
+where id = :id and reserved_by = :owner and reservations = :number;
+
+
+-- name: count_ancestors
+-- Those of a job that is live, and so are they; those beyond the limit are not counted.
+with recursive ancestors (id, number) as (
+    select parent_id, 0 from {jobs} where id = :id
+    union all
+    select job.parent_id, ancestors.number + 1
+    from ancestors
+    cross join {jobs} as job on job.id = ancestors.id
+    where ancestors.number < :deepest
+)
+select max(number) from ancestors;
+
+
+-- name: mark_parent
+update {jobs} set has_children = 1 where id = :id;
 
 
 -- name: lock_owner
