@@ -7,6 +7,7 @@ claim       what one reserve costs, with its query plan
 operators   the duration of pages, searches, lookups and counts on many failed jobs
 web         the duration of the pages over large tables, and the cost of open browsers
 activity    the cost of counting how runs end
+nurseries   jobs in a nursery beside the same jobs alone, and the duration of a cancellation
 schedules   the cost of finding the next occurrence
 guard       two commits of bgjobs in alternating pairs, and whether the newer one is slower
 report      the tables and the chart of an earlier comparison, from its JSON

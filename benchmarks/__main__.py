@@ -20,6 +20,7 @@ from benchmarks.measures import (
     extras,
     growth,
     guard,
+    nurseries,
     operators,
     schedules,
     web,
@@ -42,6 +43,7 @@ SUBCOMMANDS: Mapping[
     "operators": operators.run,
     "web": web.run,
     "activity": activity.run,
+    "nurseries": nurseries.run,
     "schedules": schedules.run,
     "guard": guard.run,
 }
