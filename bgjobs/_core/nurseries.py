@@ -62,9 +62,11 @@ def digest_of(request: JobRequest) -> str:
     The options of the request are not part of it. The members of JSON objects are sorted; sets
     are sorted already in a payload.
     """
-    arguments = json.dumps(
-        json.loads(request.payload), sort_keys=True, separators=(",", ":"), ensure_ascii=True
-    )
+    arguments = request.payload
+    if "{" in arguments:  # else nothing in it can have another order
+        arguments = json.dumps(
+            json.loads(arguments), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+        )
     return sha256(f"{request.name}\n{arguments}".encode()).hexdigest()
 
 

@@ -49,11 +49,11 @@ FIRST_LOOK, LONGEST_LOOK, LONGEST_VIRTUAL_LOOK = 0.05, 1.0, 60.0
 In virtual time there is no other process whose notices may be lost.
 """
 LOOK_PAUSE = 0.005
-"""Seconds between two looks in any case; and between two of all nurseries of the process, while
-no end of a child is noticed."""
-LOOK_SHARE = 0.1
-"""The largest part of the time that the looks of a nursery take, so that they do not delay the
-children while these end one after the other."""
+"""Seconds between two looks of all nurseries of the process, while no end is noticed."""
+REST = 0.00005
+"""Seconds for each live child between two looks after noticed ends, up to `CHANGE_PAUSE`: looks
+for each end would delay the other children, and the handler of a small nursery goes on at once.
+"""
 CHANGE_PAUSE = 0.1
 """Seconds between two looks while it is only known that the database has changed."""
 OVERLAP = timedelta(seconds=30)
@@ -86,11 +86,10 @@ class JobNursery:
         """Whether the live children were asked to end."""
         self._since: datetime | None = None
         self._looked_at = -inf
-        self._rested_at = -inf
-        """When the next look may begin."""
         self._pause = FIRST_LOOK
         is_virtual = parent.services.clock.inline
         self._longest_look = LONGEST_VIRTUAL_LOOK if is_virtual else LONGEST_LOOK
+        self._rest = 0.0 if is_virtual else REST  # a look takes no virtual time
         self._is_open = True
         self._started = Wakeup()
         self.body: CancelScope = CancelScope()
@@ -258,7 +257,7 @@ class JobNursery:
                 at, pause = min(at, self._looked_at + max(CHANGE_PAUSE, crowd)), FIRST_LOOK
         if ends.is_known:
             ends.is_known, pause = False, FIRST_LOOK
-            await sleep_until(self._rested_at)
+            await sleep_until(self._looked_at + min(CHANGE_PAUSE, self._rest * len(self._live)))
         self._pause = pause
         await self._look()
 
@@ -266,11 +265,9 @@ class JobNursery:
         """Find out which children have ended, as far as the first ones are concerned."""
         with suppress(StoreUnavailableError):  # the next look comes after a pause
             while self._live:
-                among, began = [*islice(self._live, AMONG)], current_time()
+                among = [*islice(self._live, AMONG)]
                 state = await self._parent.look(among, self._since)
                 self._looked_at = current_time()
-                taken = self._looked_at - began
-                self._rested_at = self._looked_at + max(LOOK_PAUSE, taken / LOOK_SHARE)
                 self._since = state.now - OVERLAP
                 self._has_failed |= any(one in self._children for one in state.unsuccessful)
                 for one in set(among).difference(state.live):

@@ -37,13 +37,17 @@ async def test_the_block_ends_after_its_children_and_has_their_results(app: Harn
         assert states_of(app, job) == ["succeeded"] * 4
 
 
-@pytest.mark.parametrize("concurrency", [1, 3])
-async def test_a_tree_of_nurseries_ends(app: Harness, concurrency: int) -> None:
-    queue = {"concurrency": concurrency, "max_retries": 0}
+@pytest.mark.parametrize(
+    ("concurrency", "number", "result", "jobs"), [(1, 12, 144, 465), (3, 7, 13, 41)]
+)
+async def test_a_tree_of_nurseries_ends(
+    app: Harness, concurrency: int, number: int, result: int, jobs: int
+) -> None:
+    queue = {"concurrency": concurrency, "max_retries": 0, "max_waiting": 15}
     async with bgjobs.run(app.config(fibonacci, queue=queue)) as bg:
-        assert await bg.result(await bg.enqueue(fibonacci.request(7))) == 13
+        assert await bg.result(await bg.enqueue(fibonacci.request(number))) == result
         counts = await bg.count()
-        assert (counts.succeeded, counts.waiting, counts.running) == (41, 0, 0)
+        assert (counts.succeeded, counts.waiting, counts.running) == (jobs, 0, 0)
 
 
 async def test_many_children_are_stored_together(app: Harness) -> None:

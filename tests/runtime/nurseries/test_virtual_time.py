@@ -29,3 +29,14 @@ async def test_a_child_that_runs_in_days_is_waited_for() -> None:
         await drain(bg)
         assert await bg.result(job) == 2
         assert await bg.result(tree) == 8
+
+
+@virtual_time_on_both
+async def test_few_handlers_wait_at_a_time() -> None:
+    """The jobs of a tree run depth first, so hardly more wait than there are levels."""
+    queue = bgjobs.Queue("q", workers=[fibonacci], concurrency=1, max_waiting=15, max_retries=0)
+    config = bgjobs.Config(store=bgjobs.SQLiteStore(":memory:"), queues=[queue])
+    async with run_virtual(config) as bg:
+        job = await bg.enqueue(fibonacci.request(12))
+        await drain(bg)
+        assert await bg.result(job) == 144
