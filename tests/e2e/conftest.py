@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.digest_program import DigestProgram
+from tests.e2e.digest_program import SCRIPT
+from tests.e2e.example_program import ExampleProgram
 from tests.fixtures.postgres import new_database
 
 
@@ -27,22 +28,24 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def on_sqlite(tmp_path: Path) -> DigestProgram:
+def on_sqlite(tmp_path: Path) -> ExampleProgram:
     """The example with `digest.db` in the folder in which it is started."""
     uri = f"{(tmp_path / 'digest.db').as_uri()}?mode=rw"
-    return DigestProgram((), partial(sqlite3.connect, uri, uri=True), "digests", tmp_path)
+    return ExampleProgram(
+        SCRIPT, (), partial(sqlite3.connect, uri, uri=True), "digests", tmp_path
+    )
 
 
 @pytest.fixture
-def on_postgres(tmp_path: Path, postgres_dsn: str) -> Generator[DigestProgram]:
+def on_postgres(tmp_path: Path, postgres_dsn: str) -> Generator[ExampleProgram]:
     """The example with a database of its own, since its schema has a fixed name."""
     with new_database(postgres_dsn) as dsn:
         connect = partial(psycopg.connect, dsn)
-        yield DigestProgram(("--postgres", dsn), connect, "digest.digests", tmp_path)
+        yield ExampleProgram(SCRIPT, ("--postgres", dsn), connect, "digest.digests", tmp_path)
 
 
 @pytest.fixture(params=["on_sqlite", "on_postgres"])
-def digest(request: pytest.FixtureRequest) -> DigestProgram:
+def digest(request: pytest.FixtureRequest) -> ExampleProgram:
     """The example on each of the two databases."""
-    found: DigestProgram = request.getfixturevalue(request.param)
+    found: ExampleProgram = request.getfixturevalue(request.param)
     return found

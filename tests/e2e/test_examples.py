@@ -19,7 +19,7 @@ import bgjobs
 from bgjobs.errors import StoreError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract import CHECKS
-from tests.e2e.digest_program import DigestProgram
+from tests.e2e.example_program import ExampleProgram
 from tests.fixtures.stores import migrated
 
 ROOT = Path(__file__).parents[2]
@@ -187,7 +187,7 @@ def test_the_listeners_count_and_send_an_alert(tmp_path: Path) -> None:
     ]
 
 
-def test_many_processes_run_each_job_once(on_postgres: DigestProgram) -> None:
+def test_many_processes_run_each_job_once(on_postgres: ExampleProgram) -> None:
     _, dsn = on_postgres.arguments
 
     *processes, last = printed("many_processes.py", dsn, cwd=on_postgres.cwd)

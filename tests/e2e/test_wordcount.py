@@ -3,18 +3,13 @@
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "examples" / "wordcount.py"
-DEADLINE = 60.0
-"""Seconds that the example may take, which needs a few."""
+from tests.e2e.example_program import DEADLINE, ExampleProgram
+
 KILLED_AFTER = 20
 """A number of ended jobs far below the 216 of the tree, as `--concurrency 1` is slow."""
 
@@ -33,47 +28,12 @@ def words(tmp_path: Path) -> Path:
     return root
 
 
-@contextmanager
-def started(*arguments: str | Path, cwd: Path) -> Generator["subprocess.Popen[str]"]:
-    """Start the example, and kill it at the end of the block."""
-    with subprocess.Popen(
-        [sys.executable, str(PROGRAM), *map(str, arguments)],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def run(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
-    """Run the example, and return its exit code, stdout and stderr."""
-    with started(*arguments, cwd=cwd) as process:
-        output, errors = process.communicate(timeout=DEADLINE)
-        return process.returncode, output, errors
-
-
-def ended_jobs(folder: Path) -> int:
-    """Return how many jobs have succeeded; none if the tables do not exist yet."""
-    uri = f"{(folder / 'wordcount.db').as_uri()}?mode=rw"
-    try:
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            rows = connection.execute("select count(*) from bgjobs_jobs_succeeded")
-            return int(rows.fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
-
-
-def wait_for_ended_jobs(number: int, process: "subprocess.Popen[str]", folder: Path) -> None:
-    give_up_at = monotonic() + DEADLINE
-    while ended_jobs(folder) < number:
-        assert process.poll() is None, process.communicate()
-        assert monotonic() < give_up_at, f"{ended_jobs(folder)} jobs"
-        sleep(0.01)
+@pytest.fixture
+def wordcount(tmp_path: Path) -> ExampleProgram:
+    """The example with `wordcount.db` in the folder in which it is started."""
+    uri = f"{(tmp_path / 'wordcount.db').as_uri()}?mode=rw"
+    connect = partial(sqlite3.connect, uri, uri=True)
+    return ExampleProgram("wordcount.py", (), connect, "bgjobs_jobs_succeeded", tmp_path)
 
 
 def check_total(code: int, output: str, errors: str) -> None:
@@ -85,40 +45,42 @@ def check_total(code: int, output: str, errors: str) -> None:
     assert totals[0] == totals[1]
 
 
-def test_the_total_of_the_jobs_is_that_of_a_direct_walk(words: Path, tmp_path: Path) -> None:
-    check_total(*run(words, cwd=tmp_path))
+def test_the_total_of_the_jobs_is_that_of_a_direct_walk(
+    wordcount: ExampleProgram, words: Path
+) -> None:
+    check_total(*wordcount.run(words))
 
 
-def test_a_finished_database_has_the_total(words: Path, tmp_path: Path) -> None:
-    run(words, cwd=tmp_path)
-    before = ended_jobs(tmp_path)
+def test_a_finished_database_has_the_total(wordcount: ExampleProgram, words: Path) -> None:
+    wordcount.run(words)
+    before = wordcount.count_done()
 
-    check_total(*run(words, cwd=tmp_path))
+    check_total(*wordcount.run(words))
 
-    assert ended_jobs(tmp_path) == before
+    assert wordcount.count_done() == before
 
 
 def test_the_total_is_the_same_when_it_is_killed_half_way_and_started_again(
-    words: Path, tmp_path: Path
+    wordcount: ExampleProgram, words: Path
 ) -> None:
-    with started(words, "--concurrency", "1", cwd=tmp_path) as process:
-        wait_for_ended_jobs(KILLED_AFTER, process, tmp_path)
+    with wordcount.started(words, "--concurrency", "1") as process:
+        wordcount.wait_until_done(KILLED_AFTER, process)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=DEADLINE)
-    before = ended_jobs(tmp_path)
+    before = wordcount.count_done()
 
-    again = run(words, cwd=tmp_path)
+    again = wordcount.run(words)
 
     assert process.returncode == -signal.SIGKILL
     assert KILLED_AFTER <= before < 216
     check_total(*again)
-    assert ended_jobs(tmp_path) == 216  # each file, 15 folders below the root, and the root
+    assert wordcount.count_done() == 216  # each file, 15 folders below the root, and the root
 
 
-def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(wordcount: ExampleProgram, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
 
-    code, _, errors = run(missing, cwd=tmp_path)
+    code, _, errors = wordcount.run(missing)
 
     assert code == 2
     assert f"PATH: expected a folder, found none at {missing}" in errors

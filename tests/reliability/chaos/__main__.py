@@ -2,7 +2,7 @@
 
 Half of the time is spent on one fault after another, each on a database of its own, and half on
 all of them together. ``schedules`` as the first argument runs many processes with the same
-schedules instead, and ``digest`` kills the digest example again and again.
+schedules instead; ``digest`` and ``wordcount`` kill an example again and again.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 
-from tests.reliability.chaos import digest
+from tests.reliability.chaos import digest, wordcount
 from tests.reliability.chaos.checker import report
 from tests.reliability.chaos.checker.report import PhaseOutcome
 from tests.reliability.chaos.cluster import Fault
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         return schedules.main(arguments[1:])
     if arguments[:1] == ["digest"]:
         return digest.main(arguments[1:])
+    if arguments[:1] == ["wordcount"]:
+        return wordcount.main(arguments[1:])
     options = _parser().parse_args(arguments)
     # Each store that is opened would log a warning about an old SQLite.
     logging.getLogger("bgjobs.stores.sqlite").setLevel(logging.ERROR)

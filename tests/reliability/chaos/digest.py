@@ -7,8 +7,8 @@ import argparse
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,7 +18,8 @@ import psycopg
 from attrs import frozen
 from psycopg.conninfo import make_conninfo
 
-from tests.e2e.digest_program import DigestProgram
+from tests.e2e.digest_program import SCRIPT
+from tests.e2e.example_program import ExampleProgram
 from tests.fixtures.postgres import started_postgres
 from tests.reliability.chaos.environment import STORES, new_folder
 from tests.reliability.chaos.settings import monotonic, write_line
@@ -60,7 +61,7 @@ def _run_case(store: str, trial: Trial) -> bool:
     return result.startswith(f"OK: {trial.files:,} files, each exactly once")
 
 
-def run(digest: DigestProgram, tree: Path, trial: Trial, write: Callable[[str], None]) -> str:
+def run(digest: ExampleProgram, tree: Path, trial: Trial, write: Callable[[str], None]) -> str:
     """Kill the example repeatedly, let it end, and return its last line of output."""
     random = Random(trial.seed)
     arguments = (tree, "--concurrency", str(trial.concurrency))
@@ -69,37 +70,27 @@ def run(digest: DigestProgram, tree: Path, trial: Trial, write: Callable[[str], 
         goal = 0 if random.random() < _EARLY_SHARE else threshold
         lifetime = _run_and_kill(digest, arguments, goal, random)
         write(
-            f"  killed {number + 1} after {lifetime:.2f} s, {count_done(digest):,} files done"
+            f"  killed {number + 1} after {lifetime:.2f} s, {digest.count_done():,} files done"
         )
     code, output, errors = digest.run(*arguments)
     return output.splitlines()[-1] if output else f"exit code {code}: {errors}"
 
 
 def _run_and_kill(
-    digest: DigestProgram, arguments: Sequence[str | Path], goal: int, random: Random
+    digest: ExampleProgram, arguments: Sequence[str | Path], goal: int, random: Random
 ) -> float:
     """Start the example, and kill it once `goal` files are digested; early for 0."""
     begun = monotonic()
     with digest.started(*arguments) as process:
         if goal == 0:
             sleep(random.uniform(0, _START_DELAY))
-        while count_done(digest) < goal and process.poll() is None:
-            assert monotonic() < begun + _PATIENCE, f"{count_done(digest)} of {goal} files"
+        while digest.count_done() < goal and process.poll() is None:
+            assert monotonic() < begun + _PATIENCE, f"{digest.count_done()} of {goal} files"
             sleep(0.01)
         sleep(random.uniform(0, _KILL_DELAY))
         process.kill()
         process.communicate()
     return monotonic() - begun
-
-
-def count_done(digest: DigestProgram) -> int:
-    """Return the number of digested files."""
-    try:
-        with closing(digest.connect()) as connection:
-            [count] = connection.execute(f"select count(*) from {digest.table}").fetchone()
-    except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
-        return 0  # the table does not exist yet
-    return int(count)
 
 
 def make_files(tree: Path, files: int) -> Path:
@@ -112,22 +103,36 @@ def make_files(tree: Path, files: int) -> Path:
     return tree
 
 
-@contextmanager
-def digest_on(store: str, folder: Path, dsn: str = "") -> Generator[DigestProgram]:
-    """Yield an empty database for the example; start a server unless one is given.
+def digest_on(
+    store: str, folder: Path, dsn: str = ""
+) -> AbstractContextManager[ExampleProgram]:
+    """Return a block with an empty database for the example; see `example_on`."""
+    return example_on(
+        store, SCRIPT, {"sqlite": "digests", "postgres": "digest.digests"}, folder, dsn
+    )
 
-    On PostgreSQL it is a database of its own, since the schema of the example has a fixed name.
+
+@contextmanager
+def example_on(
+    store: str, script: str, tables: Mapping[str, str], folder: Path, dsn: str = ""
+) -> Generator[ExampleProgram]:
+    """Yield an empty database for an example; start a server unless one is given.
+
+    On PostgreSQL it is a database of its own, since the schema of an example has a fixed name.
+    `tables` has the name of the table whose rows are the work that is done, for each store.
     """
+    table = tables[store]
     if store == "sqlite":
-        uri = f"{(folder / 'digest.db').as_uri()}?mode=rw"
-        yield DigestProgram((), partial(sqlite3.connect, uri, uri=True), "digests", folder)
+        uri = f"{(folder / script).with_suffix('.db').as_uri()}?mode=rw"
+        connect = partial(sqlite3.connect, uri, uri=True)
+        yield ExampleProgram(script, (), connect, table, folder)
         return
     with ExitStack() as stack:
         given = dsn or os.environ.get("BGJOBS_TEST_POSTGRES")
         server = given or stack.enter_context(started_postgres())
         own = stack.enter_context(_own_database(server))
-        connect = partial(psycopg.connect, own)
-        yield DigestProgram(("--postgres", own), connect, "digest.digests", folder)
+        connect_own = partial(psycopg.connect, own)
+        yield ExampleProgram(script, ("--postgres", own), connect_own, table, folder)
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.reliability.chaos import wordcount
 from tests.reliability.chaos.checker.report import PhaseOutcome, lines
 from tests.reliability.chaos.cluster import Cluster
-from tests.reliability.chaos.digest import Trial, count_done, digest_on, make_files, run
+from tests.reliability.chaos.digest import Trial, digest_on, example_on, make_files, run
 from tests.reliability.chaos.environment import STORES, Environment, environment
 from tests.reliability.chaos.faults import faults_on
 from tests.reliability.chaos.phase import PhasePlan, run_phase
@@ -94,9 +95,26 @@ def test_the_digest_example_digests_each_file_once_when_it_is_killed_three_times
         result = run(
             digest, make_files(tmp_path / "tree", trial.files), trial, lines_written.append
         )
-        assert count_done(digest) == trial.files
+        assert digest.count_done() == trial.files
     assert result.startswith(f"OK: {trial.files} files, each exactly once")
     assert len(lines_written) == trial.times
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_the_wordcount_example_has_the_right_total_when_it_is_killed_and_paused(
+    store: str, tmp_path: Path, postgres_dsn: str
+) -> None:
+    trial = Trial(times=5, files=200, seed=3, concurrency=2)
+    lines_written: list[str] = []
+    with example_on(
+        store, wordcount.SCRIPT, wordcount.TABLES, tmp_path, postgres_dsn
+    ) as example:
+        tree = make_files(tmp_path / "tree", trial.files)
+        result = wordcount.run(example, tree, trial, lines_written.append)
+        deadlocks = wordcount.deadlocks_of(example)
+    assert wordcount.is_right(result, trial), result
+    assert (deadlocks, len(lines_written)) == (0, trial.times)
 
 
 def test_all_files_of_the_digest_tree_have_different_names(tmp_path: Path) -> None:
