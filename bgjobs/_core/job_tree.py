@@ -1,12 +1,15 @@
-"""`JobTree`: a job with its descendants."""
+"""`JobTree`: a job with its descendants, and what is said of those that are live."""
 
 from collections.abc import Iterator
-from typing import final
+from typing import Final, final
 from uuid import UUID
 
 from attrs import frozen
 
-from bgjobs._core.jobs import AnyJob
+from bgjobs._core.jobs import AnyJob, Job
+
+MOST_COUNTED: Final = 1_000
+"""Where counting descendants stops: jobs of a tree, with its root."""
 
 
 @final
@@ -30,3 +33,31 @@ class JobTree:
             one = left.pop()
             yield one
             left.extend(reversed(one.children))
+
+
+def taken_along(tree: JobTree) -> str:
+    """Return what else is cancelled with a job of a tree of `MOST_COUNTED` jobs at most.
+
+    These are words such as ``its 3 live descendants``; none if there is nothing.
+    """
+    root, *descendants = map(_is_live, tree)
+    if not root:
+        return ""
+    if tree.is_cut:
+        return f"those of its {MOST_COUNTED:,} or more descendants that are live"
+    count = sum(descendants)
+    return f"its {count:,} live descendant{'' if count == 1 else 's'}" if count else ""
+
+
+def waits_text(tree: JobTree) -> str:
+    """Return what a handler waits for, such as ``waits for 3 of 5 children``."""
+    children = tree.children
+    if tree.is_cut and not any(one.children for one in children):
+        return "waits for its children"  # perhaps some of them are left out
+    live = sum(map(_is_live, children))
+    noun = "child" if len(children) == 1 else "children"
+    return f"waits for {live:,} of {len(children):,} {noun}"
+
+
+def _is_live(one: JobTree) -> bool:
+    return isinstance(one.job, Job)
