@@ -40,13 +40,17 @@ def taken_along(tree: JobTree) -> str:
 
     These are words such as ``its 3 live descendants``; none if there is nothing.
     """
-    root, *descendants = map(_is_live, tree)
-    if not root:
+    if not _is_live(tree):
         return ""
     if tree.is_cut:
         return f"those of its {MOST_COUNTED:,} or more descendants that are live"
-    count = sum(descendants)
+    count = live_descendants(tree)
     return f"its {count:,} live descendant{'' if count == 1 else 's'}" if count else ""
+
+
+def live_descendants(tree: JobTree) -> int:
+    """Return how many descendants of a live job of a tree are live; 0 if the job has ended."""
+    return sum(map(_is_live, tree)) - 1 if _is_live(tree) else 0
 
 
 def waits_text(tree: JobTree) -> str:
