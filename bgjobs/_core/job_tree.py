@@ -1,12 +1,14 @@
 """`JobTree`: a job with its descendants, and what is said of those that are live."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final, final
 from uuid import UUID
 
 from attrs import frozen
 
-from bgjobs._core.jobs import AnyJob, Job
+from bgjobs._core.history import PastReservation
+from bgjobs._core.jobs import AnyJob, Job, StoredJob
 
 MOST_COUNTED: Final = 1_000
 """Where counting descendants stops: jobs of a tree, with its root."""
@@ -61,6 +63,12 @@ def waits_text(tree: JobTree) -> str:
     live = sum(map(_is_live, children))
     noun = "child" if len(children) == 1 else "children"
     return f"waits for {live:,} of {len(children):,} {noun}"
+
+
+def first_start(job: StoredJob) -> datetime | None:
+    """Return when a job was reserved first, as far as its row has that; None if never."""
+    past = (one.reserved_at for one in job.history if isinstance(one, PastReservation))
+    return next(past, job.reserved_at)
 
 
 def _is_live(one: JobTree) -> bool:

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from bgjobs._core.arguments import check_instant, check_type
 from bgjobs._core.history import PastEnd, PastReservation
-from bgjobs._core.job_tree import JobTree
+from bgjobs._core.job_tree import JobTree, first_start
 from bgjobs._core.jobs import CancelledJob, FailedJob, Job, Owner, StoredJob, SucceededJob
 
 WAITS: Final = "waits for children"
@@ -152,8 +152,7 @@ def _family(tree: JobTree | None, waits_since: datetime | None) -> Iterator[Time
 
 def _child(child: StoredJob) -> Iterator[TimelineEntry]:
     """Yield when a child was reserved first, as far as it is known, and how it has ended."""
-    past = (one.reserved_at for one in child.history if isinstance(one, PastReservation))
-    started = next(past, child.reserved_at)
+    started = first_start(child)
     if started is not None:
         yield TimelineEntry(started, "child started", child=child.id)
     if isinstance(child, SucceededJob):

@@ -36,7 +36,10 @@ FOR_CHILDREN = "for children"
 """The column of running jobs that wait for children."""
 COUNTED = ("waiting", "delayed", "running", "succeeded", "failed", "cancelled")
 """The states of jobs in the order in which their numbers are shown."""
-_NUMBERS = {"attempt", "changed", "owners", "progress", "succeeded/s", "failed/s", *COUNTED}
+_NUMBERS = {
+    *("attempt", "changed", "owners", "progress", "succeeded/s", "failed/s", FOR_CHILDREN),
+    *COUNTED,
+}
 """Columns that are aligned to the right."""
 _MAX_LENGTH = 1_000
 """Characters of one value that are shown."""
