@@ -19,6 +19,7 @@ from bgjobs._core.jobs import (
     FailedJob,
     Job,
     LiveState,
+    Owner,
     State,
     StoredJob,
     SucceededJob,
@@ -30,8 +31,8 @@ from bgjobs._core.workers import Worker
 from bgjobs._runtime.activity.reads import read_activity
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import EventStream
+from bgjobs._runtime.family_reader import FamilyReader
 from bgjobs._runtime.notifications.wakeups import Wakeup
-from bgjobs._runtime.nurseries.tree import read_tree
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.reads import count_matching, counts, find, listed
 from bgjobs._runtime.persistence.results import keeper_of, of_worker, result_of
@@ -48,7 +49,7 @@ FIRST_POLL, LONGEST_POLL = 0.02, 1.0
 """Seconds between two polls of `wait_for`, doubling: ends in other processes send no notice."""
 
 
-class Client:
+class Client(FamilyReader):
     """Access to the jobs of a system, as `connect` yields it: enqueue, wait, read, operate.
 
     Use it in the block of `connect`. After that, its methods raise `NotRunningError`. Methods
@@ -57,7 +58,7 @@ class Client:
     """
 
     def __init__(self, services: ClientServices, admin: Admin) -> None:
-        self._services = services
+        super().__init__(services)
         self.admin: Admin = admin
         """The methods for operators: retry, cancel, pause, prune and more."""
 
@@ -325,34 +326,30 @@ class Client:
         """
         return await read_activity(self._services, last, step, names)
 
-    async def tree(self, job: Job[Any] | EndedJob[Any] | UUID, *, most: int = 50) -> JobTree:
-        """Return a job with its descendants, which its nurseries and theirs have started.
-
-        Args:
-            job: The job, or its id.
-            most: How many jobs to read, 1 to 1,000: those of the first levels. If there are
-                more, `JobTree.is_cut` of the root is true.
-
-        Raises:
-            UnknownJobError: There is no job of this id, or it was deleted.
-        """
-        self._services.lifecycle.check()
-        job_id = id_of("tree", job)
-        check_whole("tree: most", most, least=1, most=1_000)
-        found = await find(self._services, job_id)
-        if found is None:
-            raise UnknownJobError(job_id)
-        return await read_tree(self._services, found, most)
-
-    async def timeline(self, job: Job | EndedJob) -> Sequence[TimelineEntry]:
+    async def timeline(
+        self, job: Job | EndedJob, *, tree: JobTree | None = None
+    ) -> Sequence[TimelineEntry]:
         """Return what happened to a job, oldest first, with the queue and node of each run.
 
         See `bgjobs.timeline`. The queue and the node of the last run are read from the store.
+
+        Args:
+            job: The job.
+            tree: The job with its descendants, from `tree`: when its children started and
+                ended is added, and since when its handler waits for them, if it does.
         """
         self._services.lifecycle.check()
         check_type("timeline", job, StoredJob, "a job")
+        if tree is not None:
+            check_type("timeline: tree", tree, JobTree)
+        has_children = tree is not None and bool(tree.children)
+        since = (await self.waits(job)).get(job.id) if has_children else None
+        owners = await self._owners_of(job)
+        return timeline(job, *owners, tree=tree, waits_since=since)
+
+    async def _owners_of(self, job: StoredJob) -> Sequence[Owner]:
+        """Return the owner of the last reservation of a job, if there is one."""
         if job.reserved_by is None:
-            return timeline(job)
+            return ()
         find_owners = self._services.store.find_owners
-        owners = await self._services.dispatch.call(find_owners, [job.reserved_by])
-        return timeline(job, *owners)
+        return await self._services.dispatch.call(find_owners, [job.reserved_by])

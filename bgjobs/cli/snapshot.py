@@ -1,7 +1,7 @@
 """A snapshot of a running system, and the rates at which jobs end between two snapshots."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -18,6 +18,9 @@ Ended = Literal["succeeded", "failed"]
 Samples = Mapping[Ended, Sequence[bgjobs.EndedJob]]
 _HOUR = timedelta(hours=1)
 _RUNNING_SHOWN = 10
+_PARENTS_SHOWN = 5
+_PARENTS_READ = 1_000
+"""Waiting handlers, at most, that are read to find the oldest jobs that run."""
 _FAILED_SHOWN = 5
 _SCHEDULES_SHOWN = 5
 _SAMPLED = 1_000
@@ -33,6 +36,8 @@ class QueueRow:
     owners: int
     counts: bgjobs.Counts
     workers: frozenset[str] = frozenset()
+    waits: int = 0
+    """How many of the running jobs of its owners wait for children."""
 
 
 @final
@@ -46,7 +51,7 @@ class Snapshot:
     queues: Sequence[QueueRow]
     counts: bgjobs.Counts
     running: Sequence[bgjobs.Job]
-    """The oldest running jobs."""
+    """The oldest running jobs, without those that wait for children."""
     failed: Sequence[bgjobs.FailedJob]
     """The newest failed jobs."""
     unhandled: Sequence[bgjobs.UnhandledJobs] = ()
@@ -59,6 +64,12 @@ class Snapshot:
     """The scheduled jobs that run next, the first one first."""
     samples: Samples = field(factory=dict[Ended, Sequence[bgjobs.EndedJob]])
     """The newest jobs of the states whose counts reach the limit."""
+    waits: int = 0
+    """How many running jobs wait for children."""
+    parents: Sequence[bgjobs.Job] = ()
+    """The oldest of these."""
+    waits_since: Mapping[UUID, datetime] = field(factory=dict[UUID, datetime])
+    """When the waits of the parents were recorded."""
     ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
     """The short forms of the ids of its jobs; ids that are missing here are shown whole."""
 
@@ -80,35 +91,55 @@ class Outage:
     reason: str
 
 
-async def queue_rows(client: bgjobs.Client, config: bgjobs.Config) -> list[QueueRow]:
+async def queue_rows(
+    client: bgjobs.Client, config: bgjobs.Config, owners: Sequence[bgjobs.LiveOwner]
+) -> list[QueueRow]:
     """Return the queues of an application, in the order of its configuration."""
     paused = await client.admin.paused_queues()
-    owners = [owner.name for owner in await client.admin.owners()]
     rows: list[QueueRow] = []
     for queue in config.queues:
         workers = frozenset(worker.name for worker in queue.workers)
         counts = await client.count(workers, at_most=COUNT_LIMIT)
-        is_paused, running = queue.name in paused, owners.count(queue.name)
-        rows.append(QueueRow(queue.name, is_paused, running, counts, workers))
+        mine = [owner for owner in owners if owner.name == queue.name]
+        is_paused = queue.name in paused
+        rows.append(QueueRow(queue.name, is_paused, len(mine), counts, workers, waits_of(mine)))
     return rows
+
+
+def waits_of(owners: Iterable[bgjobs.LiveOwner]) -> int:
+    """Return how many handlers of these owners wait for children."""
+    return sum(owner.waiting for owner in owners)
 
 
 async def take_snapshot(client: bgjobs.Client, config: bgjobs.Config) -> Snapshot:
     """Read everything that the live view shows."""
     counts = await client.count(at_most=COUNT_LIMIT)
+    owners = await client.admin.owners()
+    waits = waits_of(owners)
+    held = await _held(client, waits)
+    since = await client.waits(*(held if waits else ()))
     return Snapshot(
         datetime.now(UTC),
         time.monotonic(),
-        await queue_rows(client, config),
+        await queue_rows(client, config, owners),
         counts,
-        await client.list(bgjobs.JobFilter("running"), bgjobs.Page(_RUNNING_SHOWN)),
+        [job for job in held if job.id not in since][:_RUNNING_SHOWN],
         await client.list(bgjobs.JobFilter("failed"), bgjobs.Page(_FAILED_SHOWN)),
         await client.admin.unhandled(),
         _waiting_for(await client.next_due()),
         await client.activity(_HOUR),
         _next_runs(await client.admin.schedules()),
         await _samples(client, counts),
+        waits,
+        [job for job in held if job.id in since][:_PARENTS_SHOWN],
+        since,
     )
+
+
+async def _held(client: bgjobs.Client, waits: int) -> Sequence[bgjobs.Job]:
+    """Return the oldest running jobs: as many that run as are shown, and those that wait."""
+    page = bgjobs.Page(_RUNNING_SHOWN + min(waits, _PARENTS_READ))
+    return await client.list(bgjobs.JobFilter("running"), page)
 
 
 def _waiting_for(due: timedelta | None) -> timedelta | None:

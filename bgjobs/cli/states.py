@@ -30,6 +30,14 @@ async def find(client: bgjobs.Client, job_id: UUID) -> Row:
     return found
 
 
+async def parent_of(client: bgjobs.Client, job: bgjobs.AnyJob) -> Row | bgjobs.Owner | None:
+    """Return the parent of a job, or the row that cannot be read as one, if it is stored."""
+    try:
+        return await client.parent(job)
+    except UnreadableJobError as error:
+        return error.job
+
+
 def state_time(job: bgjobs.AnyJob) -> datetime:
     """Return when a job ended, or else when it was reserved, or else when it is due."""
     match job:

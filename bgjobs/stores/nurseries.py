@@ -17,7 +17,7 @@ A store that has `Nurseries` also keeps these promises of `Store` and `Operation
 - A child that an operator retries belongs to no parent any more.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, final
 from uuid import UUID
@@ -172,8 +172,14 @@ class Nurseries(Protocol):
         """
         ...
 
-    def waiting_among(self, reservations: Collection[Reservation]) -> Collection[Reservation]:
-        """Return which of these reservations were recorded as waiting for their children."""
+    def waiting_among(
+        self, reservations: Collection[Reservation]
+    ) -> Mapping[Reservation, datetime]:
+        """Return which of these reservations were recorded as waiting for their children.
+
+        The value is the time at which the wait was recorded. A reservation that does not hold
+        is left out. See `LiveOwner.waiting` for the number of those of an owner.
+        """
         ...
 
 

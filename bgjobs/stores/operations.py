@@ -48,6 +48,8 @@ class LiveOwner:
     """How long until the lease ends, unless it is renewed before."""
     running: int
     """The number of jobs that it has reserved."""
+    waiting: int = 0
+    """How many of these wait for their children, as far as the processes have recorded it."""
 
 
 @final

@@ -36,6 +36,7 @@ OUTCOME = "bgjobs.outcome"
 PROGRESS_DONE = "bgjobs.progress.done"
 PROGRESS_TOTAL = "bgjobs.progress.total"
 SCHEDULED_JOB = "bgjobs.scheduled_job"
+PARENT = "bgjobs.parent"
 
 BGJOBS = "bgjobs"
 """The messaging system, and the instrumentation scope of all spans and metrics."""

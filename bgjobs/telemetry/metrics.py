@@ -5,7 +5,8 @@ OpenTelemetry conventions (https://opentelemetry.io/docs/specs/semconv/messaging
 exporter shows the others as ``bgjobs_jobs_total``, ``bgjobs_job_duration_seconds`` and so on.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter as Totals
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Literal, final, get_args
@@ -16,7 +17,12 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Ob
 
 from bgjobs import BgJobs, Counts, Job
 from bgjobs._core.jobs import EndState, LiveState
-from bgjobs.errors import LeaseLostError, NotRunningError, StoreError
+from bgjobs.errors import (
+    LeaseLostError,
+    NotRunningError,
+    StoreError,
+    StoreUnavailableError,
+)
 from bgjobs.events import (
     ChildCrashed,
     JobEnqueued,
@@ -114,6 +120,10 @@ DEPTH = Instrument(
     "gauge", "bgjobs.queue.depth", "{job}", ("state",),
     "Jobs in the database, of all processes; needs `observe`.",
 )  # fmt: skip
+WAITS = Instrument(
+    "gauge", "bgjobs.queue.waiting_for_children", "{job}", ("queue",),
+    "Running jobs that wait for children and hold no slot, of all processes; needs `observe`.",
+)  # fmt: skip
 OLDEST = Instrument(
     "gauge", "bgjobs.oldest_ready_age", "s", (),
     "Time since the oldest waiting job of the queues of this process was due; needs `observe`.",
@@ -149,8 +159,8 @@ DB_ERRORS = Instrument(
 )  # fmt: skip
 
 INSTRUMENTS: Final = (
-    SENT, CONSUMED, OPERATIONS, PROCESSED, JOBS, DURATION, WAIT, DEPTH, OLDEST, LEASE_LOST,
-    RELEASED, MISSED, SCHEDULE_LAG, LOOP_LAG, LISTENER_ERRORS, DB_ERRORS,
+    SENT, CONSUMED, OPERATIONS, PROCESSED, JOBS, DURATION, WAIT, DEPTH, WAITS, OLDEST,
+    LEASE_LOST, RELEASED, MISSED, SCHEDULE_LAG, LOOP_LAG, LISTENER_ERRORS, DB_ERRORS,
 )  # fmt: skip
 
 
@@ -257,6 +267,8 @@ class DepthSample:
 
     counts: Counts
     due_in: timedelta | None
+    waits: Mapping[str, int]
+    """How many jobs of each queue wait for children."""
 
 
 @final
@@ -269,6 +281,7 @@ class QueueDepth:
     def __init__(self, meter: Meter) -> None:
         self._sample: DepthSample | None = None
         DEPTH.gauge(meter, self._depth)
+        WAITS.gauge(meter, self._waits)
         OLDEST.gauge(meter, self._oldest)
 
     async def observe(self, bg: BgJobs, every: float) -> None:
@@ -285,7 +298,8 @@ class QueueDepth:
 
     async def _take_sample(self, bg: BgJobs) -> None:
         try:
-            self._sample = DepthSample(await bg.count(), await bg.next_due())
+            counts, due_in = await bg.count(), await bg.next_due()
+            self._sample = DepthSample(counts, due_in, await _read_waits(bg))
         except StoreError:  # the event StoreFailed has counted it
             self._sample = None
 
@@ -295,7 +309,26 @@ class QueueDepth:
         for state in (*get_args(LiveState), *get_args(EndState)):
             yield Observation(getattr(self._sample.counts, state), {"state": state})
 
+    def _waits(self) -> Iterable[Observation]:
+        if self._sample is not None:
+            for queue, count in self._sample.waits.items():
+                yield Observation(count, {"queue": queue})
+
     def _oldest(self) -> Iterable[Observation]:
         if self._sample is not None:
             due_in = self._sample.due_in or timedelta(0)
             yield Observation(max(0.0, -due_in.total_seconds()))
+
+
+async def _read_waits(bg: BgJobs) -> Mapping[str, int]:
+    """Return how many jobs of each queue wait; none if the store has no operations."""
+    try:
+        owners = await bg.admin.owners()
+    except StoreUnavailableError:
+        raise
+    except StoreError:
+        return {}
+    waits = Totals[str]()
+    for one in owners:
+        waits[one.name] += one.waiting
+    return waits

@@ -35,6 +35,7 @@ from bgjobs.telemetry.attributes import (
     MESSAGE_ID,
     OPERATION_TYPE,
     OUTCOME,
+    PARENT,
     PROCESS,
     PROGRESS_DONE,
     PROGRESS_TOTAL,
@@ -201,4 +202,6 @@ def _attributes(queue: str, job: Job) -> dict[str, str | int]:
     }
     if job.occurrence is not None:
         attributes[SCHEDULED_JOB] = job.occurrence.recurrence.name
+    if job.parent_id is not None:
+        attributes[PARENT] = str(job.parent_id)
     return attributes

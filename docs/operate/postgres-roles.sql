@@ -98,6 +98,7 @@ grant select on bgjobs.jobs_failed to bgjobs_reader;
 grant select on bgjobs.jobs_cancelled to bgjobs_reader;
 grant select on bgjobs.jobs_unreadable to bgjobs_reader;
 grant select on bgjobs.children to bgjobs_reader;
+grant select on bgjobs.waiting_jobs to bgjobs_reader;
 grant select on bgjobs.audit to bgjobs_reader;
 -- For the queue of a job.
 grant select (id, name, node) on bgjobs.owners to bgjobs_reader;
@@ -116,6 +117,8 @@ grant insert (id, at, author, action, subject) on bgjobs.audit to bgjobs_operato
 grant update (changed) on bgjobs.audit to bgjobs_operator;
 -- Pruning and deleting jobs also delete which of them are children.
 grant select, delete on bgjobs.children to bgjobs_operator;
+-- Handlers that wait for children are shown apart from those that run.
+grant select on bgjobs.waiting_jobs to bgjobs_operator;
 -- Pruning also deletes the names of owners to which no job refers any longer.
 grant select, delete on bgjobs.past_owners to bgjobs_operator;
 grant select, delete on bgjobs.jobs to bgjobs_operator;

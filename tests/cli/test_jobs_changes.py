@@ -108,7 +108,7 @@ def test_waiting_jobs_are_cancelled_with_a_reason(call: Call) -> None:
 
     answer = call("jobs", "cancel", job, "--reason", "not today", "--json")
 
-    assert answer.json == {"cancelled": [job], "asked": [], "refused": []}
+    assert answer.json == {"cancelled": [job], "asked": [], "refused": [], "descendants": {}}
     shown = call("jobs", "show", job, "--json").json
     assert (shown["state"], shown["reason"]) == ("cancelled", "not today")
     assert shown["cancelled_by"] == getpass.getuser()
@@ -193,7 +193,7 @@ def test_a_cancellation_that_the_database_refuses_is_reported(shop: Path, call: 
 
     assert (alone.code, alone.json) == (
         1,
-        {"cancelled": [other], "asked": [], "refused": [odd]},
+        {"cancelled": [other], "asked": [], "refused": [odd], "descendants": {}},
     )
     assert "odd row" in alone.line
     assert (answer.code, answer.json) == (1, {"cancelled": 0, "refused": [odd]})

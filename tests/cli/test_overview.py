@@ -259,6 +259,32 @@ def test_jobs_and_workers_that_were_not_read_are_counted() -> None:
     assert shown == [f"worker {n:02}" for n in range(4, 14)]
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_waiting_handlers_are_shown_apart(width: int) -> None:
+    parents = [running(n, f"parent {n}", None) for n in range(10, 12)]
+    rows = [evolve(BUSY.queues[0], waits=7), *BUSY.queues[1:]]
+    since = {job.id: NOON - 90 * SECOND for job in parents}
+    waits = evolve(
+        BUSY,
+        counts=counts(1, 12, 0, 0),
+        queues=[evolve(one, counts=counts(1, 12, 0, 0)) for one in rows],
+        waits=7,
+        parents=parents,
+        waits_since=since,
+    )
+
+    lines = drawn(overview.frame(None, waits, UTC, None), width)
+
+    text = "\n".join(lines)
+    assert text.count("\nwaits for ") == 1
+    assert re.search(r"^parent 10 +(\S+ +)?90 s", text, re.MULTILINE), text
+    assert "and 5 more" in lines  # waiting handlers
+    assert "and 2 more" in lines  # running jobs: 12 without the 7 that wait and the 3 shown
+    if width == max(WIDTHS):
+        assert re.search(r"^default .+ 1 +5 +7 +\? +\?$", text, re.MULTILINE), text
+        assert re.search(r"^mail .+ 1 +12 +0 +\? +\?$", text, re.MULTILINE), text
+
+
 def test_times_are_in_the_zone_of_the_reader() -> None:
     zone = ZoneInfo("America/New_York")
 

@@ -36,6 +36,7 @@ def test_the_status_shows_store_jobs_queues_and_schedules(call: Call) -> None:
         "failed": 2,
         "cancelled": 0,
         "unreadable": 0,
+        "waiting_for_children": 0,
     }
     assert [queue["name"] for queue in found["queues"]] == ["default", "mail"]
     assert found["owners"] == 0

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 
 import bgjobs
 from bgjobs.cli.commands import watch
-from bgjobs.cli.output import as_json, progress, tables
+from bgjobs.cli.output import as_json, progress, queue_tables, tables
 from bgjobs.cli.snapshot import QueueRow, Rate, Snapshot, rate
 from bgjobs.cli.states import COUNT_LIMIT, Count, headline, state_time
 
@@ -127,7 +127,7 @@ def test_a_traceback_keeps_its_lines_and_is_escaped() -> None:
 def test_a_count_that_stopped_early_is_marked() -> None:
     row = QueueRow("mail", paused=True, owners=1, counts=COUNTS)
 
-    assert plain(tables.queues([row])) == [
+    assert plain(queue_tables.queues([row])) == [
         "queue  state   owners  waiting  delayed  running  succeeded  failed  cancelled",
         "mail   paused       1        1        2        3   100,000+   4,000          5",
     ]

@@ -20,10 +20,14 @@ from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.integration.postgres_plans import explained, explained_in_general
 
 _OTHERS = 20_000
-_INDEXED = ("lock_children", "ask_children", "look", "list_children", "find_parent")
+_INDEXED = (
+    *("lock_children", "ask_children", "look", "list_children", "find_parent"),
+    "get_owners",
+)
 _BOUND: dict[str, Any] = {
     "reason": "no", "by": None, "author": None, "now": 2_000_000_000_000_000, "only": None,
-    "owner": str(HOOK_OWNER), "after": None, "limit": 10, "since": 0,
+    "owner": str(HOOK_OWNER), "hook_owner": str(HOOK_OWNER),
+    "after": None, "limit": 10, "since": 0,
 }  # fmt: skip
 
 
@@ -34,6 +38,7 @@ def _family(store: ParentStore) -> UUID:
     taken = take(store, start(store), ["part"], 5)
     store.write(settle=[*map(fail, taken[:2]), *map(requeue, taken[2:4])], now=NOW)
     put_one(store)
+    store.nurseries.record_waits([held.reservation], now=NOW)
     return held.id
 
 
@@ -55,7 +60,10 @@ def test_sqlite_reads_by_index(
     [statement] = store._executor.sql[name]
     values = {**_BOUND, "id": str(parent), "ids": json.dumps([str(parent)])}
     rows = raw.execute(f"explain query plan {statement}", values).fetchall()
-    fine = ("VIRTUAL TABLE", "jobs_children", "SCAN ended", "(subquery", "bgjobs_owners")
+    fine = (
+        *("VIRTUAL TABLE", "jobs_children", "SCAN ended", "(subquery", "bgjobs_owners"),
+        *("SCAN owner", "SCAN waiting"),  # few, and each looks up its jobs
+    )
     scans = [row[3] for row in rows if "SCAN" in row[3]]
     assert [one for one in scans if not any(each in one for each in fine)] == [], rows
     assert "TEMP B-TREE" not in str(rows) or name != "list_children"
@@ -79,6 +87,9 @@ def postgres_family(postgres_dsn: str) -> Generator[tuple[PostgresStore, UUID]]:
             f" select {row}, '[]', 0, 0, 0, 0, 'x', now() {many}",
             f"insert into {schema}.children"
             f" select gen_random_uuid(), 'a', gen_random_uuid() {many}",
+            f"insert into {schema}.waiting_jobs"
+            " select gen_random_uuid(), gen_random_uuid(), 1, now()"
+            " from generate_series(1, 50)",
             *(f"analyze {schema}.{one}" for one in ("jobs", "jobs_failed", "jobs_cancelled")),
             f"analyze {schema}.children",
         )
@@ -93,7 +104,7 @@ def test_postgres_reads_by_index(
     store, parent = postgres_family
     values = {
         **_BOUND, "id": parent, "ids": [parent], "now": None, "since": None,
-        "owner": HOOK_OWNER,
+        "owner": HOOK_OWNER, "hook_owner": HOOK_OWNER,
     }  # fmt: skip
     explain = explained_in_general if general else explained
     nodes = explain(store, postgres_dsn, name, values)

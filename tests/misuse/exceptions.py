@@ -11,7 +11,7 @@ EXCEPTIONS: dict[str, str] = {
         Health Reservation Occurrence Cancellation Imported Counts Finding LiveOwner Migration
         Schema ScheduleState UnhandledJobs Preview PreviewLine Drained Ended ScheduleProblem
         Activity RunningProcess TimelineEntry PastReservation PastEnd AuditEntry Progress
-        JobContext JobTree *Error""",
+        JobContext JobTree Owner *Error""",
     "another function creates it, and checks the arguments": """
         BgJobs Client Admin EventStream QueueControl ScheduleControl ScheduledJobControl
         Worker JobNursery ChildJob VirtualRun Custom Calendar Interval AnyOf ScheduleBuilder""",

@@ -191,7 +191,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.audit set changed = 0",
         "delete from bgjobs.audit",
         "delete from bgjobs.children",
-        "select from bgjobs.waiting_jobs",
+        "delete from bgjobs.waiting_jobs",
     ),
     "operator": (
         "update bgjobs.jobs set payload = ''",
@@ -220,7 +220,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.jobs set parent_id = null",
         "update bgjobs.jobs set has_children = false",
         "insert into bgjobs.children values (gen_random_uuid(), 'a', gen_random_uuid())",
-        "select from bgjobs.waiting_jobs",
+        "delete from bgjobs.waiting_jobs",
         "insert into bgjobs.audit (id, changed) values (gen_random_uuid(), 1)",
     ),
 }

@@ -44,7 +44,7 @@ def send_everything(telemetry: Telemetry) -> None:
     for event in EVERYTHING:
         copy_context().run(telemetry, event)
     counts = bgjobs.Counts(waiting=1, delayed=0, running=0, succeeded=0, failed=0, cancelled=2)
-    telemetry._depth._sample = DepthSample(counts, timedelta(seconds=-1))
+    telemetry._depth._sample = DepthSample(counts, timedelta(seconds=-1), {"mail": 1})
 
 
 def in_prometheus(instrument: Instrument) -> str:

@@ -35,3 +35,10 @@ def start(store: bgjobs.Store, parent: bgjobs.Job, *names: str) -> Sequence[UUID
     found = nurseries.start_children(parent.reservation, new)
     assert found is not None
     return [child.id for child in found]
+
+
+def wait(store: bgjobs.Store, *parents: bgjobs.Job) -> None:
+    """Record that the handlers of these jobs wait for their children."""
+    nurseries = nurseries_of(store)
+    assert nurseries is not None
+    nurseries.record_waits([one.reservation for one in parents])

@@ -120,6 +120,8 @@ async def test_queues_and_next_runs_are_shown(database: Database) -> None:
         await bg.admin.pause_queue(f"mail {HOSTILE}")
         while await bg.scheduled_job(f"t {HOSTILE}").occurrence() is None:
             await anyio.sleep(0.01)
+        while f"mail {HOSTILE}" not in [one.name for one in await bg.admin.owners()]:
+            await anyio.sleep(0.01)
         text = await shown(config, bg)
     assert section(text, "queues").endswith(f"mail {SHOWN} paused 0 10")
     assert f"t {SHOWN} in " in section(text, "next")

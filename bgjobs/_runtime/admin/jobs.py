@@ -139,7 +139,9 @@ class JobAdmin:
             by: Who cancels them, for the jobs, their timelines and the audit.
 
         Returns:
-            The ids of the jobs that have ended, and of those that run and will be cancelled.
+            The ids of the jobs that have ended, and of those that run and will be cancelled;
+            with them, live descendants of the jobs that have ended. Those of a running job are
+            cancelled when it ends: `Client.tree` has them.
         """
         check_ids("cancel", job_ids)
         reason = clean_reason(reason)

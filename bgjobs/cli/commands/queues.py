@@ -9,10 +9,10 @@ import click
 import bgjobs
 from bgjobs.cli.names import check_queue, complete_queues
 from bgjobs.cli.options import by_option, json_option
-from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.output import as_json, queue_tables, terminal
 from bgjobs.cli.output.formats import distinct_prefixes
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.snapshot import queue_rows
+from bgjobs.cli.snapshot import QueueRow, queue_rows
 
 _name = click.argument("name", shell_complete=complete_queues)
 
@@ -26,10 +26,14 @@ def queues(context: click.Context, *, with_json: bool) -> None:
         return
     session = context.ensure_object(CommandSession)
     config = session.config
-    rows = session.run(lambda client: queue_rows(client, config))
+
+    async def read(client: bgjobs.Client) -> Sequence[QueueRow]:
+        return await queue_rows(client, config, await client.admin.owners())
+
+    rows = session.run(read)
     terminal.answer(
         lambda: [as_json.queue(row) for row in rows],
-        lambda: tables.queues(rows),
+        lambda: queue_tables.queues(rows),
         with_json=with_json,
     )
 
@@ -70,7 +74,7 @@ def owners(session: CommandSession, *, with_json: bool) -> None:
     found = session.run(lambda client: client.admin.owners())
     terminal.answer(
         lambda: [as_json.owner(one) for one in found],
-        lambda: tables.owners(found, datetime.now(UTC), _short_ids(found)),
+        lambda: queue_tables.owners(found, datetime.now(UTC), _short_ids(found)),
         with_json=with_json,
     )
 

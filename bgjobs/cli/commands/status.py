@@ -9,9 +9,9 @@ from rich.console import RenderableType
 
 import bgjobs
 from bgjobs.cli.options import json_option
-from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.output import as_json, queue_tables, tables, terminal
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.snapshot import QueueRow, queue_rows
+from bgjobs.cli.snapshot import QueueRow, queue_rows, waits_of
 from bgjobs.cli.states import COUNT_LIMIT
 
 
@@ -22,7 +22,7 @@ class _Status:
     schema: bgjobs.Schema
     counts: bgjobs.Counts
     queues: Sequence[QueueRow]
-    owners: int
+    owners: Sequence[bgjobs.LiveOwner]
     schedules: Sequence[bgjobs.ScheduleState]
     unhandled: Sequence[bgjobs.UnhandledJobs]
 
@@ -39,12 +39,13 @@ def status(session: CommandSession, *, with_json: bool) -> None:
 
 async def _read(client: bgjobs.Client, config: bgjobs.Config) -> _Status:
     admin = client.admin
+    owners = await admin.owners()
     return _Status(
         config.store.label,
         await admin.schema(),
         await client.count(at_most=COUNT_LIMIT),
-        await queue_rows(client, config),
-        len(await admin.owners()),
+        await queue_rows(client, config, owners),
+        owners,
         await admin.schedules(),
         await admin.unhandled(),
     )
@@ -54,26 +55,26 @@ def _as_json(found: _Status) -> dict[str, as_json.Json]:
     return {
         "store": found.store,
         "schema": {"found": found.schema.found, "expected": found.schema.expected},
-        "jobs": as_json.all_counts(found.counts),
+        "jobs": as_json.all_counts(found.counts, waits_of(found.owners)),
         "queues": [as_json.queue(row) for row in found.queues],
-        "owners": found.owners,
+        "owners": len(found.owners),
         "schedules": [as_json.schedule(state) for state in found.schedules],
         "unhandled": [as_json.unhandled(jobs) for jobs in found.unhandled],
     }
 
 
 def _drawn(found: _Status) -> RenderableType:
-    counts = tables.counts_text(found.counts)
+    counts = tables.counts_text(found.counts, waits_of(found.owners))
     paused = [state.name for state in found.schedules if state.paused]
     planned = f"{len(found.schedules)}"
     facts: list[tuple[str, str | int]] = [
         ("store", found.store),
         ("schema", f"version {found.schema.found}"),
         ("jobs", counts),
-        ("owners", found.owners),
+        ("owners", len(found.owners)),
         ("schedules", f"{planned}, paused: {', '.join(paused)}" if paused else planned),
     ]
     if found.unhandled:
         unhandled = ", ".join(f"{jobs.waiting:,} of {jobs.worker}" for jobs in found.unhandled)
         facts.append(("unhandled", f"{unhandled}: see bgjobs doctor"))
-    return tables.stacked(tables.facts(facts), tables.queues(found.queues))
+    return tables.stacked(tables.facts(facts), queue_tables.queues(found.queues))

@@ -129,7 +129,7 @@ class _WatchLoop:
 
 
 async def _with_short_ids(client: bgjobs.Client, found: Snapshot) -> Snapshot:
-    ids = [job.id for job in (*found.running, *found.failed)]
+    ids = [job.id for job in (*found.running, *found.parents, *found.failed)]
     return evolve(found, ids=await short_ids(client, ids))
 
 
@@ -197,11 +197,14 @@ def snapshot_json(before: Snapshot | None, now: Snapshot) -> dict[str, as_json.J
     """Return a snapshot as JSON, with the rates since the one before."""
     return {
         "at": iso_time(now.at),
-        "jobs": {**as_json.all_counts(now.counts), **_rates_json(before, now)},
+        "jobs": {**as_json.all_counts(now.counts, now.waits), **_rates_json(before, now)},
         "queues": [
             {**as_json.queue(row), **_rates_json(before, now, row.name)} for row in now.queues
         ],
         "running": [as_json.job(job) for job in now.running],
+        "waiting_for_children": [
+            as_json.job(job, now.waits_since[job.id]) for job in now.parents
+        ],
         "failed": [as_json.job(job) for job in now.failed],
         "unhandled": [as_json.unhandled(jobs) for jobs in now.unhandled],
         "waiting_for": None if now.waiting_for is None else now.waiting_for.total_seconds(),
@@ -224,7 +227,7 @@ def snapshot_line(before: Snapshot | None, now: Snapshot, zone: tzinfo | None) -
     """Return a snapshot as one line."""
     succeeded, failed = (tables.rate_text(rate(state, before, now)) for state in _ENDED)
     parts = [
-        f"{absolute_time(now.at, zone)}: {tables.counts_text(now.counts)}",
+        f"{absolute_time(now.at, zone)}: {tables.counts_text(now.counts, now.waits)}",
         f"{succeeded} succeeded/s, {failed} failed/s",
     ]
     if now.activity:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
 import bgjobs
 from bgjobs._core.history import HistoryEntry, PastEnd
+from bgjobs._core.timeline import WAITS
 from bgjobs.cli.output.formats import iso_time
 from bgjobs.cli.snapshot import QueueRow
 from bgjobs.cli.states import PRIVATE, Row, headline, last_error, state_time
@@ -14,13 +16,15 @@ from bgjobs.schedules import Preview
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
-def row(found: Row) -> dict[str, Json]:
+def row(found: Row, waits_since: datetime | None = None) -> dict[str, Json]:
     """Return a job or an unreadable row as lists show it."""
-    return unreadable(found) if isinstance(found, bgjobs.UnreadableJob) else job(found)
+    if isinstance(found, bgjobs.UnreadableJob):
+        return unreadable(found)
+    return job(found, waits_since)
 
 
-def job(found: bgjobs.AnyJob) -> dict[str, Json]:
-    """Return one job as lists show it."""
+def job(found: bgjobs.AnyJob, waits_since: datetime | None = None) -> dict[str, Json]:
+    """Return one job as lists show it; `waits_since` is when it began to wait for children."""
     return {
         "id": str(found.id),
         "worker": found.name,
@@ -36,6 +40,7 @@ def job(found: bgjobs.AnyJob) -> dict[str, Json]:
         "ended_at": None if isinstance(found, bgjobs.Job) else iso_time(state_time(found)),
         "unique_key": found.unique_key,
         "parent_id": None if found.parent_id is None else str(found.parent_id),
+        "waits_for_children_since": iso_time(waits_since),
         "schedule": None if found.occurrence is None else found.occurrence.recurrence.name,
         "metadata": dict(found.metadata),
         "progress": None if found.progress is None else progress(found.progress),
@@ -60,7 +65,8 @@ def whole_job(
     found: bgjobs.AnyJob, entries: Sequence[bgjobs.TimelineEntry], *, with_payload: bool
 ) -> dict[str, Json]:
     """Return one job with its timeline, and with its history as it is stored."""
-    shown = job(found)
+    waits = next((one.at for one in entries if one.what == WAITS), None)
+    shown = job(found, waits)
     shown["error"] = last_error(found)
     shown["timeline"] = [
         {
@@ -70,6 +76,7 @@ def whole_job(
             "queue": entry.queue,
             "node": entry.node,
             "by": entry.by,
+            "child": None if entry.child is None else str(entry.child),
         }
         for entry in entries
     ]
@@ -143,9 +150,13 @@ def counts(found: bgjobs.Counts) -> dict[str, Json]:
     }
 
 
-def all_counts(found: bgjobs.Counts) -> dict[str, Json]:
-    """Return the number of jobs in each state, and of unreadable rows."""
-    return {**counts(found), "unreadable": found.unreadable}
+def all_counts(found: bgjobs.Counts, waits: int) -> dict[str, Json]:
+    """Return the number of jobs in each state, of unreadable rows, and of waiting handlers."""
+    return {
+        **counts(found),
+        "unreadable": found.unreadable,
+        "waiting_for_children": waits,
+    }
 
 
 def queue(row: QueueRow) -> dict[str, Json]:
@@ -155,6 +166,7 @@ def queue(row: QueueRow) -> dict[str, Json]:
         "paused": row.paused,
         "owners": row.owners,
         **counts(row.counts),
+        "waiting_for_children": row.waits,
     }
 
 
@@ -194,6 +206,7 @@ def owner(found: bgjobs.LiveOwner) -> dict[str, Json]:
         "opened_at": iso_time(found.opened_at),
         "lease_left": found.lease_left.total_seconds(),
         "running": found.running,
+        "waiting_for_children": found.waiting,
     }
 
 

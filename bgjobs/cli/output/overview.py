@@ -7,11 +7,11 @@ from operator import attrgetter
 import bgjobs
 from bgjobs._core.text import visible
 from bgjobs.cli.errors import one_line
-from bgjobs.cli.output import progress, sparklines, tables
+from bgjobs.cli.output import progress, queue_tables, sparklines, tables
 from bgjobs.cli.output.formats import absolute_time, clock_time, relative_time, short_duration
 from bgjobs.cli.output.frames import Cell, Fact, FrameColumn, LiveFrame, Section
 from bgjobs.cli.output.sparklines import Sparkline
-from bgjobs.cli.snapshot import Outage, Snapshot, rate
+from bgjobs.cli.snapshot import Outage, QueueRow, Snapshot, rate
 from bgjobs.cli.states import headline, state_time
 
 _WORKERS_SHOWN = 10
@@ -75,6 +75,7 @@ def _sections(before: Snapshot | None, now: Snapshot, zone: tzinfo | None) -> Se
         _last_hour(now),
         _next_runs(now, zone),
         _failed(now),
+        *([_parents(now)] if now.parents else []),
         _running(now),  # the last one, because its height changes most
     )
 
@@ -92,44 +93,51 @@ def _row(*values: str | int | Sparkline) -> Sequence[Cell]:
 
 
 def _counts(now: Snapshot) -> Section:
-    found = dict(tables.counts(now.counts))
+    found = dict(tables.counts(now.counts, now.waits or None))
     found["unreadable"] = tables.number(now.counts.unreadable)
     return Section(
         [_number(name, max(8, len(name))) for name in found],
-        ("waiting", "running", "failed", "delayed", "succeeded", "cancelled", "unreadable"),
+        (
+            *("waiting", "running", "failed", *([tables.FOR_CHILDREN] if now.waits else [])),
+            *("delayed", "succeeded", "cancelled", "unreadable"),
+        ),
         [_row(*found.values())],
     )
 
 
 def _queues(before: Snapshot | None, now: Snapshot) -> Section:
+    has_waits = any(row.waits for row in now.queues)
+    waits = [tables.FOR_CHILDREN] if has_waits else []
     return Section(
         [
             _text("queue", range(12, 33)),
             _text("state", [6]),
             _number("owners", 6),
-            _number("waiting", 8),
-            _number("delayed", 8),
-            _number("running", 8),
+            *(_number(name, 8) for name in ("waiting", "delayed", "running")),
+            *(_number(name, len(name)) for name in waits),
             _number("succeeded/s", 11),
             _number("failed/s", 9),
         ],
         (
-            *("queue", "waiting", "state", "running", "failed/s", "succeeded/s", "owners"),
-            "delayed",
+            *("queue", "waiting", "state", "running", *waits),
+            *("failed/s", "succeeded/s", "owners", "delayed"),
         ),
-        [
-            _row(
-                row.name,
-                tables.state_of_queue(row),
-                row.owners,
-                tables.number(row.counts.waiting),
-                tables.number(row.counts.delayed),
-                tables.number(row.counts.running),
-                tables.rate_text(rate("succeeded", before, now, row.name)),
-                tables.rate_text(rate("failed", before, now, row.name)),
-            )
-            for row in now.queues
-        ],
+        [_queue(row, before, now, has_waits=has_waits) for row in now.queues],
+    )
+
+
+def _queue(
+    row: QueueRow, before: Snapshot | None, now: Snapshot, *, has_waits: bool
+) -> Sequence[Cell]:
+    found = dict(tables.counts(row.counts, row.waits if has_waits else None))
+    shown = ("waiting", "delayed", "running", *([tables.FOR_CHILDREN] if has_waits else []))
+    return _row(
+        row.name,
+        queue_tables.state_of_queue(row),
+        row.owners,
+        *(found[name] for name in shown),
+        tables.rate_text(rate("succeeded", before, now, row.name)),
+        tables.rate_text(rate("failed", before, now, row.name)),
     )
 
 
@@ -207,6 +215,28 @@ def _failed(now: Snapshot) -> Section:
     )
 
 
+def _parents(now: Snapshot) -> Section:
+    return Section(
+        [
+            _text("waits for children", _NAME),
+            _text("id", _ID),
+            _text("for", [7]),
+            _number("attempt", 7),
+        ],
+        ("waits for children", "for", "id", "attempt"),
+        [
+            _row(
+                job.name,
+                now.ids.get(job.id, str(job.id)),
+                short_duration(now.at - now.waits_since[job.id]),
+                job.attempts + 1,
+            )
+            for job in now.parents
+        ],
+        max(0, now.waits - len(now.parents)),
+    )
+
+
 def _running(now: Snapshot) -> Section:
     return Section(
         [
@@ -227,5 +257,5 @@ def _running(now: Snapshot) -> Section:
             )
             for job in now.running
         ],
-        max(0, now.counts.running - len(now.running)),
+        max(0, now.counts.running - now.waits - len(now.running)),
     )

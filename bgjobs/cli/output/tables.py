@@ -17,7 +17,7 @@ from bgjobs.cli.output.formats import (
     time_and_age,
 )
 from bgjobs.cli.output.layout import Column, Facts, Grid
-from bgjobs.cli.snapshot import QueueRow, Rate
+from bgjobs.cli.snapshot import Rate
 from bgjobs.cli.states import COUNT_LIMIT, PRIVATE, headline, last_error, state_time
 
 _COLOURS = {
@@ -32,9 +32,14 @@ _COLOURS = {
     "problem": "red",
 }
 
-_COUNTED = ("waiting", "delayed", "running", "succeeded", "failed", "cancelled")
+FOR_CHILDREN = "for children"
+"""The column of running jobs that wait for children."""
+COUNTED = ("waiting", "delayed", "running", "succeeded", "failed", "cancelled")
 """The states of jobs in the order in which their numbers are shown."""
-_NUMBERS = {"attempt", "changed", "owners", "progress", "succeeded/s", "failed/s", *_COUNTED}
+_NUMBERS = {
+    *("attempt", "changed", "owners", "progress", "succeeded/s", "failed/s", FOR_CHILDREN),
+    *COUNTED,
+}
 """Columns that are aligned to the right."""
 _MAX_LENGTH = 1_000
 """Characters of one value that are shown."""
@@ -86,16 +91,22 @@ def stacked(*parts: RenderableType) -> Group:
 
 
 def jobs(
-    found: Sequence[bgjobs.AnyJob], now: datetime, ids: Mapping[UUID, str] | None = None
+    found: Sequence[bgjobs.AnyJob],
+    now: datetime,
+    ids: Mapping[UUID, str] | None = None,
+    waits_since: Mapping[UUID, datetime] | None = None,
 ) -> Grid:
-    """Draw a list of jobs, with a column of states only if they differ, and of progress if any.
+    """Draw a list of jobs, with a column of states only if they differ.
+
+    There are columns of progress, and of waits for children, if any job has them.
 
     Args:
         found: The jobs.
         now: The time from which ages are counted.
         ids: The short forms of ids; ids that are missing here are shown whole.
+        waits_since: Since when jobs wait for children.
     """
-    known = ids or {}
+    known, since = ids or {}, waits_since or {}
     several_states = len({job.state for job in found}) > 1
     has_progress = any(job.progress for job in found)
     cancelled = [isinstance(job, bgjobs.CancelledJob) for job in found]
@@ -104,6 +115,7 @@ def jobs(
         (
             *("id", "worker", *(["state"] if several_states else []), "when"),
             *(["progress"] if has_progress else []),
+            *(["waits for children"] if since else []),
             text,
         ),
         [
@@ -113,6 +125,7 @@ def jobs(
                 *([job.state] if several_states else []),
                 relative_time(state_time(job), now),
                 *([progress.part(job.progress)] if has_progress else []),
+                *([_waited(since.get(job.id), now)] if since else []),
                 headline(_reason_or_error(job)),
             )
             for job in found
@@ -121,17 +134,28 @@ def jobs(
     )
 
 
+def _waited(since: datetime | None, now: datetime) -> str:
+    return "" if since is None else short_duration(now - since)
+
+
 def _reason_or_error(job: bgjobs.AnyJob) -> str | None:
     return job.reason if isinstance(job, bgjobs.CancelledJob) else last_error(job)
 
 
-def job(found: bgjobs.AnyJob, now: datetime, zone: tzinfo | None) -> Facts:
-    """Draw one job."""
+def job(
+    found: bgjobs.AnyJob,
+    now: datetime,
+    zone: tzinfo | None,
+    *,
+    waits: str = "",
+    parent: str = "",
+) -> Facts:
+    """Draw one job; `waits` says for what its handler waits, `parent` to whom it belongs."""
     when = state_time(found)
     pairs: list[tuple[str, str | int]] = [
         ("id", str(found.id)),
         ("worker", found.name),
-        ("state", found.state),
+        ("state", f"{found.state}, {waits}" if waits else found.state),
         *_cancellation(found),
         ("since" if when <= now else "due", time_and_age(when, now, zone)),
         ("created", time_and_age(found.created_at, now, zone)),
@@ -141,7 +165,7 @@ def job(found: bgjobs.AnyJob, now: datetime, zone: tzinfo | None) -> Facts:
     ]
     pairs += [("crashes", found.crashes)] if found.crashes else []
     pairs += [("interruptions", found.interruptions)] if found.interruptions else []
-    pairs += [("parent", str(found.parent_id))] if found.parent_id else []
+    pairs += [("parent", parent)] if parent else []
     pairs += [("unique key", found.unique_key)] if found.unique_key else []
     pairs += [("schedule", found.occurrence.recurrence.name)] if found.occurrence else []
     pairs += [("owner", str(found.reserved_by))] if found.state == "running" else []
@@ -219,6 +243,7 @@ def timeline(entries: Sequence[bgjobs.TimelineEntry], zone: tzinfo | None) -> Gr
         "by": [one.by or "" for one in entries],
         "queue": [one.queue or "" for one in entries],
         "node": [one.node or "" for one in entries],
+        "child": ["" if one.child is None else str(one.child) for one in entries],
         text: [headline(one.error) for one in entries],
     }
     shown = {name: of for name, of in columns.items() if any(of)}
@@ -230,17 +255,27 @@ def trace(error: str) -> Text:
     return Text(visible_lines(error))
 
 
-def counts(found: bgjobs.Counts) -> list[tuple[str, str]]:
-    """Return the states and the number of jobs in each, as text."""
-    return [(state, number(getattr(found, state))) for state in _COUNTED]
+def counts(found: bgjobs.Counts, waits: int | None = None) -> list[tuple[str, str]]:
+    """Return the states and the number of jobs in each, as text.
+
+    With `waits`, running jobs that wait for children are counted apart.
+    """
+    pairs = [(state, number(getattr(found, state))) for state in COUNTED]
+    if waits is None:
+        return pairs
+    running = COUNTED.index("running")
+    if found.running < COUNT_LIMIT:  # the two numbers are not of exactly the same time
+        pairs[running] = ("running", number(max(0, found.running - waits)))
+    return [*pairs[: running + 1], (FOR_CHILDREN, number(waits)), *pairs[running + 1 :]]
 
 
-def counts_text(found: bgjobs.Counts) -> str:
-    """Return all counts on one line, with unreadable rows only if there are any."""
-    pairs = counts(found)
+def counts_text(found: bgjobs.Counts, waits: int) -> str:
+    """Return all counts on one line; unreadable rows and waits only if there are any."""
+    pairs = counts(found, waits or None)
     if found.unreadable:
         pairs.append(("unreadable", number(found.unreadable)))
-    return ", ".join(f"{text} {name}" for name, text in pairs)
+    words = {FOR_CHILDREN: f"waiting {FOR_CHILDREN}"}
+    return ", ".join(f"{text} {words.get(name, name)}" for name, text in pairs)
 
 
 def activity_text(found: Sequence[bgjobs.Activity]) -> str:
@@ -265,27 +300,6 @@ def number(count: int) -> str:
 def rate_text(found: Rate | None) -> str:
     """Return a rate, or a question mark if it is not known."""
     return "?" if found is None else str(found)
-
-
-def queues(rows: Iterable[QueueRow]) -> Grid:
-    """Draw the queues of an application."""
-    return table(
-        ("queue", "state", "owners", *_COUNTED),
-        [
-            (
-                row.name,
-                state_of_queue(row),
-                row.owners,
-                *(text for _, text in counts(row.counts)),
-            )
-            for row in rows
-        ],
-    )
-
-
-def state_of_queue(row: QueueRow) -> str:
-    """Return whether a queue is paused or active."""
-    return "paused" if row.paused else "active"
 
 
 def schedules(
@@ -319,27 +333,6 @@ def _next(state: bgjobs.ScheduleState, now: datetime, zone: tzinfo | None) -> st
     if state.occurrence is None:
         return "not planned yet"
     return time_and_age(state.occurrence.at, now, zone)
-
-
-def owners(
-    found: Iterable[bgjobs.LiveOwner], now: datetime, ids: Mapping[UUID, str] | None = None
-) -> Grid:
-    """Draw the owners, which are the starts of queues; `ids` is as for `jobs`."""
-    known = ids or {}
-    return table(
-        ("owner", "queue", "node", "since", "lease left", "running"),
-        [
-            (
-                known.get(one.id, str(one.id)),
-                one.name,
-                one.node,
-                relative_time(one.opened_at, now),
-                short_duration(one.lease_left),
-                one.running,
-            )
-            for one in found
-        ],
-    )
 
 
 def audit(found: Iterable[bgjobs.AuditEntry], zone: tzinfo | None) -> Grid:

@@ -1,4 +1,4 @@
-"""Shows a job with its descendants, which its nurseries and theirs have started."""
+"""Shows the parent of a job, and the descendants that its nurseries and theirs have started."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import bgjobs
 from bgjobs.cli.output.as_json import Json
 from bgjobs.cli.output.layout import Grid
 from bgjobs.cli.output.tables import table
+from bgjobs.cli.states import Row
 
 INDENT = "  "
 """What a child has before its id, once for each parent between it and the job."""
@@ -28,6 +29,24 @@ def as_json(found: bgjobs.JobTree) -> list[Json]:
         }
         for one in found.children
     ]
+
+
+def parent_text(job: bgjobs.AnyJob, parent: Row | bgjobs.Owner | None) -> str:
+    """Return to whom a job belongs; empty if to no one."""
+    if job.parent_id is None:
+        return ""
+    if parent is None:
+        return f"{job.parent_id}, not stored any more"
+    if isinstance(parent, bgjobs.Owner):
+        return f"{job.parent_id}, the nursery of an application on {parent.node}"
+    return str(job.parent_id)
+
+
+def parent_kind(parent: Row | bgjobs.Owner | None) -> str | None:
+    """Return what a parent is, for JSON; None if there is none, or none is stored."""
+    if parent is None:
+        return None
+    return "application" if isinstance(parent, bgjobs.Owner) else "job"
 
 
 def _below(found: bgjobs.JobTree, depth: int = 0) -> Iterator[tuple[int, bgjobs.JobTree]]:

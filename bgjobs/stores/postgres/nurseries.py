@@ -169,10 +169,12 @@ class PostgresNurseries:
             ]
         )
 
-    def waiting_among(self, reservations: Collection[Reservation]) -> Collection[Reservation]:
-        """Return which of these reservations were recorded as waiting for their children."""
+    def waiting_among(
+        self, reservations: Collection[Reservation]
+    ) -> Mapping[Reservation, datetime]:
+        """Return which of these reservations wait for their children, and since when."""
         found = self._database.rows("waiting_among", codec.fence_values(reservations))
-        return {Reservation(*row) for row in found}
+        return {Reservation(*key): codec.timestamp(since) for *key, since in found}
 
     def _holds(
         self,

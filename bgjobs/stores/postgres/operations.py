@@ -228,8 +228,8 @@ class PostgresOperations(PostgresActivity, PostgresAudit):
         values = {"hook_owner": HOOK_OWNER, "now": codec.utc("now", now)}
         found = self._database.rows("get_owners", values)
         return [
-            LiveOwner(one, name, node, codec.timestamp(at), left, held)
-            for one, name, node, at, left, held in found
+            LiveOwner(one, name, node, codec.timestamp(at), *others)
+            for one, name, node, at, *others in found
         ]
 
     def set_apart(

@@ -1,6 +1,6 @@
 """What a `SQLiteStore` does for jobs that belong to a parent."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, final
 from uuid import UUID
@@ -123,10 +123,15 @@ class SQLiteNurseries:
             for name, held in (("begin_waits", begun), ("end_waits", ended)):
                 transaction.change(name, {"held": codec.held_json(held), "now": moment})
 
-    def waiting_among(self, reservations: Collection[Reservation]) -> Collection[Reservation]:
-        """Return which of these reservations were recorded as waiting for their children."""
+    def waiting_among(
+        self, reservations: Collection[Reservation]
+    ) -> Mapping[Reservation, datetime]:
+        """Return which of these reservations wait for their children, and since when."""
         found = self._executor.read("waiting_among", {"held": codec.held_json(reservations)})
-        return {Reservation(UUID(one), UUID(owner), number) for one, owner, number in found}
+        return {
+            Reservation(UUID(one), UUID(owner), number): from_microseconds(since)
+            for one, owner, number, since in found
+        }
 
 
 _EARLIEST = -(2**63)

@@ -335,12 +335,12 @@ def _bytes(found: str | UUID | None) -> bytes | None:
 
 
 def _as_owner(row: Row) -> LiveOwner | None:
-    one, name, node, at, left, held = row
+    one, name, node, at, left, *numbers = row
     owner = codec.id_or_none(one)
     if owner is None or not (is_utf8(name) and is_utf8(node)):
         return None
     opened_at, lease_left = from_microseconds(at), timedelta(microseconds=left)
-    return LiveOwner(owner, name, node, opened_at, lease_left, held)
+    return LiveOwner(owner, name, node, opened_at, lease_left, *numbers)
 
 
 def _ids(found: Sequence[Row]) -> list[UUID]:

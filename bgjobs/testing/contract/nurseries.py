@@ -28,6 +28,7 @@ from bgjobs.testing.contract.steps import (
     hold,
     ids,
     listed,
+    put,
     put_one,
     requeue,
     start,
@@ -341,6 +342,42 @@ def check_waits_are_recorded_for_what_holds(store: ParentStore) -> None:
         assert set(among(held)) == {held[1]}
     assert set(among([])) == set()
     record(now=NOW)
+
+
+def check_a_wait_has_the_time_of_its_record(store: ParentStore) -> None:
+    """Also after a repeated call; the next run of the job begins anew."""
+    held = hold(store)
+    for seconds in (0, 1):
+        store.nurseries.record_waits([held.reservation], now=NOW + seconds * SECOND)
+    assert store.nurseries.waiting_among([held.reservation]) == {held.reservation: NOW}
+    store.write(settle=[requeue(held)], now=NOW)
+    [again] = take(store, start(store))
+    store.nurseries.record_waits([again.reservation], now=NOW + SECOND)
+    found = store.nurseries.waiting_among([again.reservation])
+    assert found == {again.reservation: NOW + SECOND}
+
+
+def check_waiting_handlers_are_counted_for_their_owner(store: ParentStore) -> None:
+    """Only those whose reservation holds; the others of the owner run."""
+    owner, other = start(store), start(store)
+    put(store, *(ask() for _ in range(3)))
+    first, second, third = take(store, owner, limit=3)
+    assert _numbers(store) == {owner: (3, 0), other: (0, 0)}
+    store.nurseries.record_waits([first.reservation, second.reservation], now=NOW)
+    assert _numbers(store) == {owner: (3, 2), other: (0, 0)}
+    store.nurseries.record_waits(ended=[first.reservation], now=NOW)
+    assert _numbers(store) == {owner: (3, 1), other: (0, 0)}
+    assert not store.write(settle=[requeue(second)], now=NOW).lost
+    assert _numbers(store) == {owner: (2, 0), other: (0, 0)}
+    take(store, other)
+    assert _numbers(store) == {owner: (2, 0), other: (1, 0)}
+    store.nurseries.record_waits([third.reservation], now=NOW)
+    assert _numbers(store) == {owner: (2, 1), other: (1, 0)}
+
+
+def _numbers(store: ParentStore) -> dict[UUID, tuple[int, int]]:
+    found = store.operations.get_owners(now=NOW)
+    return {one.id: (one.running, one.waiting) for one in found}
 
 
 def check_a_wait_ends_with_its_reservation(store: ParentStore) -> None:

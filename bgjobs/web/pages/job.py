@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, final
 from uuid import UUID
 
+from attrs import frozen
 from markupsafe import Markup
 
 import bgjobs
+from bgjobs._core.job_tree import waits_text
+from bgjobs._core.timeline import WAITS
 from bgjobs.errors import UnknownJobError, UnreadableJobError
 from bgjobs.web.actions.verbs import VERBS
 from bgjobs.web.pages.documents import Documents, documents_for
@@ -27,6 +30,17 @@ _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}
 """See https://www.w3.org/TR/trace-context/#traceparent-header."""
 
 
+@final
+@frozen
+class ShownParent:
+    """The parent of a job: a link to its page, or what it is, if it has none."""
+
+    address: str = ""
+    text: str = ""
+    node: str = ""
+    """Host and process of an application."""
+
+
 async def load(page: PageRequest) -> Mapping[str, Any]:
     """Return what is known of a job, or of a row that cannot be read as one."""
     job_id: UUID = page.request.path_params["id"]
@@ -40,7 +54,8 @@ async def load(page: PageRequest) -> Mapping[str, Any]:
 
 
 async def _known(page: PageRequest, job: bgjobs.AnyJob) -> Mapping[str, Any]:
-    entries = await page.client.timeline(job)
+    tree = await _tree(page, job)
+    entries = await page.client.timeline(job, tree=tree)
     now = page.config.clock.now()
     documents = documents_for(page, job.name)
     return {
@@ -51,7 +66,10 @@ async def _known(page: PageRequest, job: bgjobs.AnyJob) -> Mapping[str, Any]:
         "runner": next((one for one in reversed(entries) if one.queue or one.node), None),
         "progress": None if job.progress is None else progress_text(job.progress),
         "life": life_figure(life(job, entries, now)),
-        "children": await _children(page, job),
+        "children": "" if tree is None else _graph(page, tree),
+        "waits": "" if tree is None else waits_text(tree),
+        "waits_since": next((one.at for one in entries if one.what == WAITS), None),
+        "parent": await _parent(page, job),
         "documents": documents,
         "arguments": await documents.arguments(job.payload),
         "result": await _result(job, documents),
@@ -66,13 +84,29 @@ async def _known(page: PageRequest, job: bgjobs.AnyJob) -> Mapping[str, Any]:
     }
 
 
-async def _children(page: PageRequest, job: bgjobs.AnyJob) -> Markup:
-    """Return the graph of its descendants; nothing if it was changed meanwhile."""
+async def _tree(page: PageRequest, job: bgjobs.AnyJob) -> bgjobs.JobTree | None:
+    """Return the job with its descendants; None if it was changed meanwhile."""
     try:
-        tree = await page.client.tree(job, most=MOST_NODES)
+        return await page.client.tree(job, most=MOST_NODES)
     except (UnknownJobError, UnreadableJobError):
-        return Markup("")
+        return None
+
+
+def _graph(page: PageRequest, tree: bgjobs.JobTree) -> Markup:
     return job_graph(tree, lambda one: page.links.page(f"/jobs/{one}"))
+
+
+async def _parent(page: PageRequest, job: bgjobs.AnyJob) -> ShownParent:
+    """Return the page of its parent; of a parent without a page, what it is."""
+    try:
+        parent = await page.client.parent(job)
+    except UnreadableJobError:
+        return ShownParent(page.links.page(f"/jobs/{job.parent_id}"))
+    if parent is None:
+        return ShownParent(text="not stored any more")
+    if isinstance(parent, bgjobs.Owner):
+        return ShownParent(text="the nursery of an application", node=parent.node)
+    return ShownParent(page.links.page(f"/jobs/{job.parent_id}"))
 
 
 async def _result(job: bgjobs.AnyJob, documents: Documents) -> Any:

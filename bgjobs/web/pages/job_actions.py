@@ -6,8 +6,8 @@ from typing import Any, final
 from anyio import move_on_after
 from attrs import frozen
 
+from bgjobs._core.job_tree import MOST_COUNTED, taken_along
 from bgjobs.errors import UnknownJobError, UnreadableJobError
-from bgjobs.web.actions.descendants import MOST_COUNTED, taken_along
 from bgjobs.web.actions.filter_form import JobForm
 from bgjobs.web.actions.runs import Plan, Run
 from bgjobs.web.actions.selection import COUNTED, JobSelection, check_state, selection_of

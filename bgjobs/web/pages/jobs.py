@@ -1,6 +1,6 @@
 """The page Jobs: the jobs of a filter, which is in the address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +38,9 @@ async def load(page: PageRequest) -> Mapping[str, Any]:
         return {**values, "jobs": None, "status": _INVALID}
     asked = bgjobs.Page(LIMIT, form.position, examined=examined)
     found = await page.client.list(form.wanted, asked)
-    return {**values, **_listed(page, form, found)}
+    running = found if form.wanted.state == "running" else ()
+    waits = await part(page.client.waits(*running)) or ()
+    return {**values, **_listed(page, form, found, waits)}
 
 
 async def _owners(page: PageRequest) -> Sequence[tuple[UUID, str]]:
@@ -48,13 +50,13 @@ async def _owners(page: PageRequest) -> Sequence[tuple[UUID, str]]:
 
 
 def _listed(
-    page: PageRequest, form: JobForm, found: bgjobs.Listing[Any]
+    page: PageRequest, form: JobForm, found: bgjobs.Listing[Any], waits: Collection[UUID]
 ) -> Mapping[str, object]:
     def address(after: bgjobs.Cursor | None) -> str:
         return page.links.page("/jobs", *form.pairs(after))
 
     return {
-        "jobs": job_rows(found),
+        "jobs": job_rows(found, waits),
         "now": page.config.clock.now(),
         "is_short": len(found) < LIMIT and found.after is not None,
         "following": None if found.after is None else address(found.after),

@@ -29,6 +29,7 @@ async def load(page: PageRequest) -> Mapping[str, Any]:
     return {
         "processes": None if processes is None else processes[:MOST],
         "owners": None if owners is None else owners[:MOST],
+        "has_waits": any(one.waiting for one in owners or ()),
         "more_owners": len(owners or ()) - MOST,
         "silent_from": silent_from(page.config),
         "now": page.config.clock.now(),

@@ -1,7 +1,7 @@
 """The start page of a system: what waits, what was done, what fails, what comes next."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import attrgetter
@@ -9,7 +9,16 @@ from typing import Any, final
 
 from attrs import frozen
 
-from bgjobs import Activity, Client, Config, Counts, JobFilter, Page, ScheduleState
+from bgjobs import (
+    Activity,
+    Client,
+    Config,
+    Counts,
+    JobFilter,
+    LiveOwner,
+    Page,
+    ScheduleState,
+)
 from bgjobs.web.links import Links
 from bgjobs.web.pages.attention import concerns_of
 from bgjobs.web.pages.page import PageRequest, WebPage
@@ -59,6 +68,8 @@ class QueueUse:
     running: int
     slots: int
     """The jobs that all processes together run at once."""
+    waits: int
+    """The jobs that wait for children, and hold no slot."""
 
 
 @final
@@ -72,6 +83,8 @@ class Overview:
     """How long the first due job has waited; None if none is due."""
     parts: Sequence[Activity]
     """What each worker did in each part of the time shown."""
+    waits: int
+    """How many running jobs wait for children."""
     queues: Sequence[QueueUse]
     failures: Sequence[ErrorGroup]
     next_runs: Sequence[ScheduleState]
@@ -83,24 +96,28 @@ async def read_overview(client: Client, config: Config, span: ShownTime) -> Over
     due = await client.next_due()
     parts = await client.activity(span.last, span.step)
     failed = await client.list(JobFilter("failed"), Page(FAILURES))
+    owners = await client.admin.owners()
     return Overview(
         config.clock.now(),
         counts,
         -due if due is not None and due < timedelta(0) else None,
         parts,
-        await _queues(client, config),
+        sum(one.waiting for one in owners),
+        _queues(config, await client.admin.paused_queues(), owners),
         error_groups(failed)[:SHOWN],
         _next_runs(await client.admin.schedules()),
     )
 
 
-async def _queues(client: Client, config: Config) -> Sequence[QueueUse]:
-    paused, owners = await client.admin.paused_queues(), await client.admin.owners()
+def _queues(
+    config: Config, paused: Collection[str], owners: Sequence[LiveOwner]
+) -> Sequence[QueueUse]:
     rows: list[QueueUse] = []
     for queue in config.queues:
         mine = [owner for owner in owners if owner.name == queue.name]
-        running, slots = sum(one.running for one in mine), queue.concurrency * len(mine)
-        rows.append(QueueUse(queue.name, queue.name in paused, running, slots))
+        waits, slots = sum(one.waiting for one in mine), queue.concurrency * len(mine)
+        running = sum(one.running for one in mine) - waits
+        rows.append(QueueUse(queue.name, queue.name in paused, running, slots, waits))
     return rows
 
 

@@ -45,8 +45,14 @@ class ListedQueue:
 
     @property
     def running(self) -> int | None:
-        """How many jobs its processes have reserved."""
-        return None if self.owners is None else sum(one.running for one in self.owners)
+        """How many jobs its processes run, without those that wait for children."""
+        found = self.owners
+        return None if found is None else sum(one.running - one.waiting for one in found)
+
+    @property
+    def waits(self) -> int | None:
+        """How many jobs of its processes wait for children."""
+        return None if self.owners is None else sum(one.waiting for one in self.owners)
 
 
 @final
@@ -58,6 +64,7 @@ class OtherQueue:
     is_paused: bool
     processes: int
     running: int
+    waits: int
 
 
 async def load(page: PageRequest) -> Mapping[str, Any]:
@@ -86,6 +93,7 @@ async def load(page: PageRequest) -> Mapping[str, Any]:
         "more_elsewhere": len(elsewhere) - MOST_ELSEWHERE,
         "is_complete": paused is not None and owners is not None,
         "has_rates": rates is not None,
+        "has_waits": any(one.waiting for one in owners or ()),
     }
 
 
@@ -126,11 +134,12 @@ def _elsewhere(
     known |= {job.name for job in config.scheduled_jobs}
     others = [one for one in owners if one.name not in known]
     processes = Counter(one.name for one in others)
-    running: Counter[str] = Counter()
+    running, waits = Counter[str](), Counter[str]()
     for one in others:
-        running[one.name] += one.running
+        running[one.name] += one.running - one.waiting
+        waits[one.name] += one.waiting
     for name in sorted({*processes, *(paused - known)}):
-        yield OtherQueue(name, name in paused, processes[name], running[name])
+        yield OtherQueue(name, name in paused, processes[name], running[name], waits[name])
 
 
 QUEUES = WebPage("/queues", "Queues", "queues.html", load, live="queues_live.html")

@@ -9,9 +9,10 @@ from attrs import frozen
 from markupsafe import Markup
 
 import bgjobs
-from bgjobs.web.present import charts, svg
+from bgjobs._core.job_tree import first_start
+from bgjobs.web.present import charts, numbers, svg
 from bgjobs.web.present import text as texts
-from bgjobs.web.present.job_rows import distinct_digits
+from bgjobs.web.present.job_rows import distinct_digits, state_time
 
 MOST_NODES = 50
 """Jobs that are drawn, with the one whose descendants they are."""
@@ -173,7 +174,18 @@ def _table(nodes: Sequence[_Node], look: _Look, address: Address) -> Markup:
             node.state,
             _LINK.format(address(node.id), look.short_id(node)),
             "" if node.parent is None else look.short_id(node.parent),
+            *_times(node.job),
         )
         for node in nodes
     ]
-    return charts.table(["Worker", "State", "Job", "Child of"], rows)
+    return charts.table(["Worker", "State", "Job", "Child of", "Started", "Ended"], rows)
+
+
+def _times(job: bgjobs.AnyJob | None) -> tuple[Markup | str, Markup | str]:
+    """Return when a job was reserved first and when it ended, as far as that is known."""
+    started = None if job is None else first_start(job)
+    ended = None if job is None or isinstance(job, bgjobs.Job) else state_time(job)
+    return (
+        "" if started is None else numbers.absolute(started),
+        "" if ended is None else numbers.absolute(ended),
+    )

@@ -33,10 +33,12 @@ class JobRow:
     """One line: why it failed or was cancelled, its progress, or why it cannot be read."""
 
 
-def job_rows(found: Sequence[bgjobs.AnyJob | bgjobs.UnreadableJob]) -> Sequence[JobRow]:
-    """Return the rows of a list, in its order."""
+def job_rows(
+    found: Sequence[bgjobs.AnyJob | bgjobs.UnreadableJob], waits: Collection[UUID] = ()
+) -> Sequence[JobRow]:
+    """Return the rows of a list, in its order; `waits` has jobs that wait for children."""
     digits = distinct_digits({one.id for one in found})
-    return [_row(one, one.id.hex[:digits]) for one in found]
+    return [_row(one, one.id.hex[:digits], is_waiting=one.id in waits) for one in found]
 
 
 def state_time(job: bgjobs.AnyJob) -> datetime:
@@ -60,12 +62,16 @@ def progress_text(progress: bgjobs.Progress) -> str:
     return text if progress.note is None else f"{text}: {progress.note}"
 
 
-def _row(one: bgjobs.AnyJob | bgjobs.UnreadableJob, short_id: str) -> JobRow:
+def _row(
+    one: bgjobs.AnyJob | bgjobs.UnreadableJob, short_id: str, *, is_waiting: bool
+) -> JobRow:
     if isinstance(one, bgjobs.UnreadableJob):
         name = str(one.columns.get("name"))
         return JobRow(one.id, short_id, name, one.state, one.found_at, None, one.reason)
-    attempt = one.attempts + 1
-    return JobRow(one.id, short_id, one.name, one.state, state_time(one), attempt, _text(one))
+    attempt, text = one.attempts + 1, _text(one)
+    if is_waiting:
+        text = f"waits for children; {text}" if text else "waits for children"
+    return JobRow(one.id, short_id, one.name, one.state, state_time(one), attempt, text)
 
 
 def _text(job: bgjobs.AnyJob) -> str:

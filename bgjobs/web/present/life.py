@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, final
 from attrs import frozen
 
 import bgjobs
+from bgjobs._core.timeline import WAITS
 
 SpanKind: TypeAlias = Literal["waited", "attempt", "pause", "ended"]
 """Due or delayed; reserved; between two attempts; between an end and the retry by a person."""
@@ -90,11 +91,13 @@ def life(job: bgjobs.AnyJob, entries: Sequence[bgjobs.TimelineEntry], now: datet
 
     Args:
         job: A live or an ended job.
-        entries: Its timeline, from `Client.timeline` or `bgjobs.timeline`.
+        entries: Its timeline, from `Client.timeline` or `bgjobs.timeline`. What happened to
+            its children is left out, and that it waits for them.
         now: The time until which a live job has waited or run.
     """
-    times = accumulate((entry.at for entry in entries), max)
-    events = [_Event(at, entry) for at, entry in zip(times, entries, strict=True)]
+    own = [entry for entry in entries if entry.child is None and entry.what != WAITS]
+    times = accumulate((entry.at for entry in own), max)
+    events = [_Event(at, entry) for at, entry in zip(times, own, strict=True)]
     is_live, last = isinstance(job, bgjobs.Job), events[-1]
     is_ahead = last.what == "due" and last.at > now
     return Life(

@@ -8,7 +8,9 @@ import pytest
 from attrs import evolve
 
 from bgjobs._core.history import EndOfReservation, PastEnd, PastReservation
+from bgjobs._core.job_tree import JobTree
 from bgjobs._core.jobs import (
+    AnyJob,
     AttemptError,
     CancelledJob,
     FailedJob,
@@ -218,3 +220,30 @@ def test_no_entry_shows_its_error() -> None:
     ended = PastEnd(state="failed", at=T0, text="ValueError: a", retried_at=T0)
     job = Job(**SHARED, history=(ended,))
     assert "ValueError" not in repr(timeline(job)) + repr(job) + repr(ended)
+
+
+def test_children_start_and_end_in_the_timeline_of_their_parent() -> None:
+    reserved = {"errors": (), "reserved_at": at(3), "reserved_by": UUID(int=7)}
+    common = {**SHARED, **reserved}
+    jobs: list[AnyJob] = [
+        a_job(),
+        Job(**common, history=(past(1, 2, "crashed"),)),
+        SucceededJob(**common, succeeded_at=at(4)),
+        FailedJob(**common, error="no", failed_at=at(5)),
+        CancelledJob(**common, reason="why", cancelled_by="ada", cancelled_at=at(6)),
+    ]
+    children = [JobTree(UUID(int=100 + n), job) for n, job in enumerate(jobs)]
+    gone = JobTree(UUID(int=99), None)
+    job = a_job(**reserved)
+    tree = JobTree(job.id, job, (gone, *children))
+    started = TimelineEntry(at(3), "child started", child=jobs[0].id)
+    assert list(timeline(job, tree=tree, waits_since=at(5))) == [
+        TimelineEntry(T0, "enqueued"),
+        evolve(started, at=at(2)),
+        TimelineEntry(at(3), "attempt 1 reserved"),
+        *[started] * 3,
+        TimelineEntry(at(4), "child succeeded", child=job.id),
+        TimelineEntry(at(5), "child failed", "no", child=job.id),
+        TimelineEntry(at(5), "waits for children"),
+        TimelineEntry(at(6), "child cancelled", "why", by="ada", child=job.id),
+    ]

@@ -12,6 +12,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 import bgjobs
+from bgjobs._core.job_tree import waits_text
+from bgjobs._core.timeline import WAITS
 from bgjobs.cli.commands.jobs.filters import Selection, selection_options
 from bgjobs.cli.errors import CommandError
 from bgjobs.cli.names import (
@@ -23,7 +25,7 @@ from bgjobs.cli.names import (
 from bgjobs.cli.options import job_id, json_option, list_position
 from bgjobs.cli.output import as_json, tables, terminal, tree
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.states import Row, find, last_error, noun_of
+from bgjobs.cli.states import Row, find, last_error, noun_of, parent_of
 
 _STATES: Mapping[bgjobs.State, str] = {
     "running": "Jobs that are running.",
@@ -86,6 +88,7 @@ def list_jobs(
     async def read(client: bgjobs.Client) -> None:
         for one in wanted:
             found.pages[one.state] = await client.list(one, page)
+        found.waits_since = await client.waits(*found.pages.get("running", ()))
         if is_drawn:
             found.ids = await short_ids(client, [row.id for row in found.rows])
 
@@ -94,7 +97,8 @@ def list_jobs(
     check_worker_or_jobs(session.config, selection.name, count)
     check_queue_or_jobs(session.config, selection.queue, count)
     if with_json:
-        terminal.json([as_json.row(row) for row in found.rows])
+        since = found.waits_since
+        terminal.json([as_json.row(row, since.get(row.id)) for row in found.rows])
     else:
         found.draw()
     for note in found.notes():
@@ -139,6 +143,8 @@ class _List:
     )
     ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
     """The short forms of ids, for people."""
+    waits_since: Mapping[UUID, datetime] = field(factory=dict[UUID, datetime])
+    """Since when running jobs wait for children."""
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -150,7 +156,8 @@ class _List:
         now = datetime.now(UTC)
         apart = [one for one in self.rows if isinstance(one, bgjobs.UnreadableJob)]
         jobs = [one for one in self.rows if not isinstance(one, bgjobs.UnreadableJob)]
-        parts: list[RenderableType] = [tables.jobs(jobs, now, self.ids)] if jobs else []
+        parts: list[RenderableType] = []
+        parts += [tables.jobs(jobs, now, self.ids, self.waits_since)] if jobs else []
         parts += [tables.unreadable(apart, now, self.ids)] if apart else []
         ended = [state for state, page in self.pages.items() if page.after is None]
         if parts:
@@ -192,14 +199,17 @@ def show(session: CommandSession, text: str, *, with_payload: bool, with_json: b
         found = await find(client, wanted)
         if isinstance(found, bgjobs.UnreadableJob):
             return found
-        return _Shown(found, await client.timeline(found), await client.tree(found))
+        family = await client.tree(found)
+        entries = await client.timeline(found, tree=family)
+        return _Shown(found, entries, family, await parent_of(client, found))
 
     found = session.run(read)
     if isinstance(found, bgjobs.UnreadableJob):
         _show_unreadable(found, session.zone, with_payload=with_payload, with_json=with_json)
     elif with_json:
         whole = as_json.whole_job(found.job, found.entries, with_payload=with_payload)
-        terminal.json({**whole, "children": tree.as_json(found.tree)})
+        kind = tree.parent_kind(found.parent)
+        terminal.json({**whole, "parent": kind, "children": tree.as_json(found.tree)})
     else:
         _draw_job(found, session.zone, with_payload=with_payload)
 
@@ -212,12 +222,19 @@ class _Shown:
     job: bgjobs.AnyJob
     entries: Sequence[bgjobs.TimelineEntry]
     tree: bgjobs.JobTree
+    parent: Row | bgjobs.Owner | None
+
+    @property
+    def waits(self) -> str:
+        """For what its handler waits; empty if it does not."""
+        is_waiting = any(entry.what == WAITS for entry in self.entries)
+        return waits_text(self.tree) if is_waiting else ""
 
 
 def _draw_job(found: _Shown, zone: tzinfo | None, *, with_payload: bool) -> None:
-    job = found.job
+    job, parent = found.job, tree.parent_text(found.job, found.parent)
     parts: list[RenderableType] = [
-        tables.job(job, datetime.now(UTC), zone),
+        tables.job(job, datetime.now(UTC), zone, waits=found.waits, parent=parent),
         tables.timeline(found.entries, zone),
     ]
     parts += [tree.drawn(found.tree)] if found.tree.children else []

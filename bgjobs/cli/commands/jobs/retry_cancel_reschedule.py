@@ -142,7 +142,8 @@ def cancel(
     """Cancel waiting and running jobs.
 
     Waiting jobs end at once, as cancelled. Running jobs are cancelled in the process that runs
-    them. With --all, waiting and delayed jobs are cancelled.
+    them. Live jobs that they have started in nurseries, and the jobs of these, are cancelled
+    with them. With --all, waiting and delayed jobs are cancelled.
     """
     if not reason.strip():
         raise CommandError("--reason: expected a text, found an empty one")
@@ -166,14 +167,15 @@ def _cancel_ids(
     with_json: bool,
 ) -> None:
     if dry_run:
-        preview_ids(session, ids, ("waiting", "delayed", "running"), with_json=with_json)
+        states: Sequence[bgjobs.State] = ("waiting", "delayed", "running")
+        preview_ids(session, ids, states, with_json=with_json, with_descendants=True)
         return
 
     async def change(admin: bgjobs.Admin) -> Changed:
         found = await admin.cancel(*ids, reason=reason, by=by)
         return {"cancelled": found.ended, "asked": found.asked}
 
-    change_ids(session, ids, change, with_json=with_json)
+    change_ids(session, ids, change, with_json=with_json, with_descendants=True)
 
 
 def _cancel_all(

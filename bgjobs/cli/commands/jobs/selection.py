@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn, TypeAlias, TypeVar, final
 from uuid import UUID
 
@@ -10,17 +11,20 @@ from attrs import frozen
 
 import bgjobs
 from bgjobs import events
+from bgjobs._core.job_tree import MOST_COUNTED, live_descendants, taken_along
 from bgjobs.cli.errors import CommandError, ExitCode
-from bgjobs.cli.output import terminal
+from bgjobs.cli.output import as_json, terminal
 from bgjobs.cli.session import CommandSession
 from bgjobs.cli.states import Count, find
-from bgjobs.errors import UnknownJobError
+from bgjobs.errors import UnknownJobError, UnreadableJobError
 
 T = TypeVar("T")
 Progress: TypeAlias = Callable[[int], None]
 """Called with the number of jobs that are done so far."""
 Changed: TypeAlias = Mapping[str, Collection[UUID]]
 """The ids of jobs by what was done to them."""
+Trees: TypeAlias = dict[UUID, bgjobs.JobTree]
+"""Jobs with their descendants, by the ids of the jobs."""
 
 _REFUSALS_SHOWN = 20
 """Refusals that are shown with their reason; the others are only counted."""
@@ -69,11 +73,17 @@ def preview_ids(
     changeable: Collection[bgjobs.State],
     *,
     with_json: bool,
+    with_descendants: bool = False,
 ) -> None:
     """Show which of these jobs would be changed, which are those in a changeable state."""
+    trees: Trees = {}
 
-    async def read(client: bgjobs.Client) -> list[tuple[UUID, bgjobs.State]]:
-        return [(one, (await find(client, one)).state) for one in ids]
+    async def read(client: bgjobs.Client) -> Sequence[tuple[UUID, bgjobs.State]]:
+        states: list[tuple[UUID, bgjobs.State]] = [
+            (one, (await find(client, one)).state) for one in ids
+        ]
+        trees.update(await read_trees(client, ids) if with_descendants else {})
+        return states
 
     states = session.run(read)
     if with_json:
@@ -82,7 +92,22 @@ def preview_ids(
         return
     for one, state in states:
         verb = "would change" if state in changeable else "would refuse"
-        terminal.line(f"{verb} {one}: {state}")
+        terminal.line(f"{verb} {one}: {state}{_and_descendants(trees, one)}")
+
+
+async def read_trees(client: bgjobs.Client, ids: Collection[UUID]) -> Trees:
+    """Return these jobs with their descendants, without those that cannot be read."""
+    found: Trees = {}
+    for one in ids:
+        with suppress(UnknownJobError, UnreadableJobError):
+            found[one] = await client.tree(one, most=MOST_COUNTED)
+    return found
+
+
+def _and_descendants(trees: Trees, job_id: UUID) -> str:
+    """Return which live descendants are changed with a job; empty if there are none."""
+    words = taken_along(trees[job_id]) if job_id in trees else ""
+    return f", and {words}" if words else ""
 
 
 def change_ids(
@@ -92,6 +117,7 @@ def change_ids(
     reasons: Mapping[bgjobs.State, str] | None = None,
     *,
     with_json: bool,
+    with_descendants: bool = False,
 ) -> NoReturn:
     """Change these jobs, report what was done to each, and end the command.
 
@@ -101,10 +127,12 @@ def change_ids(
         change: Makes the changes, and returns the ids that were changed.
         reasons: Why a job in a state is refused, where the state alone does not explain it.
         with_json: Whether the report is JSON.
+        with_descendants: Whether live descendants of the jobs are changed with them.
     """
     refusals = Refusals()
 
     async def work(client: bgjobs.Client) -> _Report:
+        trees = await read_trees(client, ids) if with_descendants else None
         changed = await change(client.admin)
         handled = {one for done in changed.values() for one in done}
         why: Mapping[bgjobs.State, str] = {**_REASONS, **(reasons or {})}
@@ -113,7 +141,7 @@ def change_ids(
             for one in ids
             if one not in handled
         }
-        return _Report(changed, refused)
+        return _Report(changed, refused, ids, trees)
 
     session.run(work, refusals).end(with_json=with_json)
 
@@ -139,19 +167,33 @@ class _Report:
     changed: Changed
     refused: Mapping[UUID, str]
     """The reasons; empty for a job that does not exist."""
+    selected: Collection[UUID]
+    """The jobs to change. What was changed with them is not reported one by one."""
+    trees: Trees | None
+    """The jobs with the descendants that they had before; None if they do not matter."""
 
     def end(self, *, with_json: bool) -> NoReturn:
         """Write what was done to each job, and end the command."""
         if with_json:
-            groups = {**self.changed, "refused": self.refused}
-            terminal.json({name: sorted(map(str, ids)) for name, ids in groups.items()})
+            terminal.json(self._as_json())
         else:
             for name, ids in self.changed.items():
-                for one in ids:
-                    terminal.line(f"{_WORDS.get(name, name)} {one}")
+                for one in (one for one in ids if one in self.selected):
+                    more = _and_descendants(self.trees or {}, one)
+                    terminal.line(f"{_WORDS.get(name, name)} {one}{more}")
         for one, why in self.refused.items():
             terminal.note(f"refused {one}: {why or 'there is no such job'}")
         raise click.exceptions.Exit(self._code)
+
+    def _as_json(self) -> dict[str, as_json.Json]:
+        groups = {**self.changed, "refused": self.refused}
+        found: dict[str, as_json.Json] = {
+            name: [*sorted(map(str, ids))] for name, ids in groups.items()
+        }
+        if self.trees is not None:
+            numbers = {str(one): live_descendants(tree) for one, tree in self.trees.items()}
+            found["descendants"] = {one: number for one, number in numbers.items() if number}
+        return found
 
     @property
     def _code(self) -> ExitCode:

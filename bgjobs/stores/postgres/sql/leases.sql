@@ -91,8 +91,22 @@ select
     owner.opened_at,
     least(owner.lease_expires_at, '9999-12-31 23:59:59.999999+00')
         - coalesce(%(now)s::timestamptz, now()),
-    (select count(*) from {jobs} as job where job.reserved_by = owner.id)
+    (select count(*) from {jobs} as job where job.reserved_by = owner.id),
+    coalesce(waiting.count, 0)
 from {owners} as owner
+left join (
+    -- "offset 0" makes it look up each job, of which there are few, whatever the planner expects.
+    select waiting.reserved_by, count(*) as count
+    from {waiting_jobs} as waiting
+    cross join lateral (
+        select from {jobs} as job
+        where job.id = waiting.job_id
+            and job.reserved_by = waiting.reserved_by
+            and job.reservations = waiting.number
+        offset 0
+    ) as held
+    group by waiting.reserved_by
+) as waiting on waiting.reserved_by = owner.id
 where owner.lease_expires_at > coalesce(%(now)s::timestamptz, now())
     and owner.id <> %(hook_owner)s::uuid
 order by owner.name, owner.node, owner.id;

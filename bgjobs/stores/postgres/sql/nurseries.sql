@@ -217,7 +217,7 @@ returning job_id;
 
 
 -- name: waiting_among
-select waiting.job_id, waiting.reserved_by, waiting.number
+select waiting.job_id, waiting.reserved_by, waiting.number, waiting.since
 from {waiting_jobs} as waiting
 join unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[])
     as held (id, owner, number) on held.id = waiting.job_id

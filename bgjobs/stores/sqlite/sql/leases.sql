@@ -70,8 +70,18 @@ select
     (
         select count(*) from {jobs} as job indexed by {jobs_reserved}
         where job.reserved_by = owner.id
-    )
+    ),
+    coalesce(waiting.count, 0)
 from {owners} as owner
+left join (
+    select waiting.reserved_by, count(*) as count
+    from {waiting_jobs} as waiting
+    cross join {jobs} as job indexed by {jobs_reserved} on
+        job.id = waiting.job_id
+        and job.reserved_by = waiting.reserved_by
+        and job.reservations = waiting.number
+    group by waiting.reserved_by
+) as waiting on waiting.reserved_by = owner.id
 where owner.lease_expires_at > :now and owner.id <> :hook_owner
 order by owner.name, owner.node, owner.id;
 

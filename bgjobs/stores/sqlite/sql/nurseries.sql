@@ -201,7 +201,9 @@ delete from {waiting_jobs} where job_id in (
 
 
 -- name: waiting_among
-select waiting.job_id, waiting.reserved_by, waiting.number
+select
+    waiting.job_id, waiting.reserved_by, waiting.number,
+    min(max(waiting.since, -62135596800000000), 253402300799999999)
 from json_each(:held) as held cross join {waiting_jobs} as waiting on
     waiting.job_id = json_extract(held.value, '$[0]')
     and waiting.reserved_by = json_extract(held.value, '$[1]')

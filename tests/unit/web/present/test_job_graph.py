@@ -108,8 +108,8 @@ def test_the_table_has_the_facts_of_the_graph() -> None:
     start, end = found.index("<details"), found.index("</figure>")
     table = shown(found[start:end])
     assert table == (
-        "As a tableWorkerStateJobChild ofpartwaiting00000001partwaiting0000000200000001"
-        "leaffailed0000000300000002"
+        "As a tableWorkerStateJobChild ofStartedEndedpartwaiting00000001"
+        "partwaiting0000000200000001leaffailed00000003000000022030-01-01 00:00:01 UTC"
     )
 
 
