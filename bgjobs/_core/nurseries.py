@@ -13,6 +13,9 @@ from bgjobs._core.arguments import check_text
 from bgjobs._core.requests import LONGEST_KEY, LOWEST_PRIORITY, JobRequest
 from bgjobs._core.text import is_visible, value_text
 
+NURSERY_OWNER = "nursery"
+"""The name of the owner of an application's nursery, where other owners have that of their
+queue. It runs no jobs."""
 MADE_KEY = "sha256:"
 """The beginning of keys that are made from requests."""
 

@@ -9,6 +9,7 @@ from typing import final
 from attrs import frozen
 
 from bgjobs._core.config import Config
+from bgjobs._core.nurseries import NURSERY_OWNER
 from bgjobs._core.timestamps import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 from bgjobs._runtime.services import ClientServices
 from bgjobs.stores.operations import Finding, Level, Operations
@@ -59,7 +60,7 @@ async def find_unhandled(
         return []
     now = services.clock.store_now()
     owners = await services.dispatch.call(operations.get_owners, now=now)
-    running = {owner.name for owner in owners}
+    running = {owner.name for owner in owners} - {NURSERY_OWNER}
     found: list[UnhandledJobs] = []
     for candidate in candidates(services.config, names, running):
         if len(found) <= MOST_REPORTED and (jobs := await _unhandled(services, candidate)):
@@ -116,7 +117,7 @@ async def marked_findings(
         return []
     now = services.clock.store_now()
     owners = await services.dispatch.call(operations.get_owners, now=now)
-    running = {owner.name for owner in owners}
+    running = {owner.name for owner in owners} - {NURSERY_OWNER}
     names = sorted(commands.marked)[:MOST_REPORTED]
     return [
         Finding("on_failure", "warning", _MARKED.format(candidate.worker))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import final
 
 from bgjobs._core.ids import new_id
+from bgjobs._core.nurseries import NURSERY_OWNER
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.registry import Lease
@@ -18,9 +19,6 @@ from bgjobs._runtime.nurseries.parent import Parent
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import StoreError
 from bgjobs.stores.types import Notice, Owner
-
-OWNER_NAME = "nursery"
-"""The name of the owner, where other owners have that of their queue."""
 
 
 @final
@@ -45,7 +43,7 @@ async def open_application_nursery(
     services: WorkerServices, node: str, *, cancel_on_failure: bool
 ) -> AsyncGenerator[JobNursery]:
     """Open a nursery under a lease of its own; see `BgJobs.open_nursery`."""
-    lease = await _open_lease(services, Owner(new_id(), OWNER_NAME, node))
+    lease = await _open_lease(services, Owner(new_id(), NURSERY_OWNER, node))
     parent = ApplicationParent(services, lease.owner.id, priority=1)
     try:
         async with open_nursery(parent, cancel_on_failure=cancel_on_failure) as nursery:

@@ -61,6 +61,7 @@ from bgjobs.testing.contract import (
     transactions,
     unique_keys,
     values,
+    waits,
 )
 from bgjobs.testing.contract.nurseries import ParentStore
 from bgjobs.testing.contract.transactions import Connect
@@ -121,5 +122,5 @@ OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
     activity,
 )
 NURSERY_CHECKS: tuple[Callable[[ParentStore], None], ...] = _checks(
-    nurseries, families, family_changes
+    nurseries, waits, families, family_changes
 )

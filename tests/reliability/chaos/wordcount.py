@@ -130,7 +130,7 @@ class Fleet:
             sleep(0.01)
 
     def _resume(self) -> None:
-        """Let processes go on whose pause is over."""
+        """Continue processes whose pause is over."""
         now = monotonic()
         for process in [one for one, until in self._paused.items() if until <= now]:
             del self._paused[process]

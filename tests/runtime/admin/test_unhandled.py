@@ -127,6 +127,12 @@ async def test_an_unknown_queue_may_run_a_worker_that_is_only_enqueued_here(
     assert elsewhere == []
 
 
+async def test_a_nursery_of_an_application_runs_no_worker(app: Harness) -> None:
+    await enqueue(app, send_mail.request())
+    async with bgjobs.run(only_enqueueing(app, send_mail)) as bg, bg.open_nursery():
+        assert await found(only_enqueueing(app, send_mail)) == [("send_mail", 1, [])]
+
+
 async def test_an_unknown_queue_turns_the_problem_into_a_warning(app: Harness) -> None:
     await enqueue(app, renamed.request())
     theirs = app.config(queues=[queue("theirs", tidy)])
