@@ -248,12 +248,6 @@ def children_put_back() -> AbstractContextManager[None]:
     )
 
 
-def unfenced_children() -> AbstractContextManager[None]:
-    """Start children of a job by its id, whatever its reservation is."""
-    fence = {r"and reserved_by = \S+": "", r"and reservations = \S+": ""}
-    return _changed_sql(fence, "mark_parent", "lock_parent")
-
-
 def pruned_children() -> AbstractContextManager[None]:
     """Prune ended children whose parent is live."""
     return _changed_sql({r"child\.child_id = job\.id": "false"}, *_PRUNE)
@@ -303,7 +297,6 @@ MUTANTS: Mapping[str, Mutant] = {
         cascade_without_new_children,
         cascade_of_one_level,
         children_put_back,
-        unfenced_children,
         pruned_children,
         children_without_adoption,
         early_end_of_blocks,
