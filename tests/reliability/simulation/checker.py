@@ -9,6 +9,7 @@ from attrs import evolve
 
 from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.jobs import EndState
+from tests.reliability.simulation.children import CASCADES, ChildChecks
 from tests.reliability.simulation.database import Change
 from tests.reliability.simulation.ends import EndChecks, counted
 from tests.reliability.simulation.hooks import HookChecks
@@ -21,6 +22,7 @@ from tests.reliability.simulation.records import (
     Runs,
     Schedules,
 )
+from tests.reliability.simulation.trees import FIRST_CHILD
 from tests.reliability.simulation.workload import EnqueueLog
 
 
@@ -43,6 +45,9 @@ class Checker:
         self._histories = self._ends.histories
         self._progress = self._ends.progress
         self.hooks = HookChecks(journal, enqueue_log)
+        self.pruned: dict[str, Change] = {}
+        """The jobs that have ended and were pruned."""
+        self.children = ChildChecks(journal, self.owners, shared_clock, self.live, self.ended)
         self._plan = plan
         self._journal = journal
         self._shared_clock = shared_clock
@@ -59,8 +64,12 @@ class Checker:
             "succeeded": self._succeeded,
             "failed": self._failed,
             "cancelled": self._cancelled,
+            "left_succeeded": self._left_end,
             "left_failed": self._left_end,
             "left_cancelled": self._left_end,
+            "joined": self.children.joined,
+            "joined_again": self.children.joined,
+            "parted": self.children.parted,
             "asked": self._asks,
             "asked_again": self._asks,
             "command_forgotten": self._command_forgotten,
@@ -81,6 +90,10 @@ class Checker:
     def waiting(self) -> list[Change]:
         """The live jobs that do not belong to a schedule."""
         return [row for row in self.live.values() if row.occurrence is None]
+
+    def record_of(self, job: UUID) -> Change | None:
+        """Return the row of a job that has ended, which may be pruned."""
+        return self.ended.get(str(job), self.pruned.get(str(job)))
 
     def ended_as(self, state: EndState) -> list[str]:
         """Return the ids of the jobs that have ended in this state."""
@@ -112,6 +125,7 @@ class Checker:
         self._check_effects(changes)
         self.hooks.check_transaction(changes)
         self._schedules.check()
+        self.children.check_transaction(verb, changes, self._asked)
         for job, end in self._retried.items():
             self._journal.fail(f"job {job}: retried, but {end} as well")
 
@@ -160,7 +174,11 @@ class Checker:
         self._expect((new.reservations, new.history) == (0, None), new, "stored with a past")
         if new.occurrence is None:
             number = json.loads(new.payload or "")["number"]
-            self._enqueue_log.stored(number, UUID(new.id))
+            if number < FIRST_CHILD:
+                self._enqueue_log.stored(number, UUID(new.id))
+            else:
+                self._expect(self._verb == "start_children", new, f"stored by {self._verb}")
+                self._enqueue_log.stored_child(number, UUID(new.id))
         else:
             self._schedules.stored(new)
 
@@ -170,12 +188,17 @@ class Checker:
         self._expect(new.reservations == old.reservations, new, "its number was changed")
         self._expect(new.occurrence is None, new, "retried as the run of a schedule")
         self._expect(new.id not in self._asked, new, "an old command was kept")
+        self._expect(new.parent is None, new, f"retried as a child of {new.parent}")
         self._retried[new.id] = old.kind
         self._histories.retried(old, new)
         self._progress.retried(new)
 
     def _left_end(self, process: Process, change: Change) -> None:
-        """Check that an ended job is deleted because it was retried."""
+        """Check that an ended job is deleted because it was retried or pruned."""
+        if self._verb == "prune":
+            self.children.pruned(change)
+            self.pruned[change.id] = self.ended.pop(change.id)
+            return
         end = self._retried.pop(change.id, "")
         self._expect(change.kind == f"left_{end}", change, f"{change.kind}, but retried: {end}")
 
@@ -183,7 +206,11 @@ class Checker:
         held = self.live.get(command.id)
         is_held = held is not None and held.owner is not None
         self._journal.expect(is_held, f"job {command.id}: asked to end, but it does not run")
-        self._journal.expect(self._verb == "cancel", f"job {command.id}: asked to end")
+        self._journal.expect(
+            self._verb in CASCADES, f"job {command.id}: asked to end by {self._verb}"
+        )
+        if held is not None:
+            self.children.cascaded(process, held)
         self._asked.add(command.id)
 
     def _command_forgotten(self, process: Process, command: Change) -> None:
@@ -198,7 +225,9 @@ class Checker:
     def _changed(self, process: Process, new: Change) -> None:
         old = self.live[new.id]
         self.live[new.id] = new
-        if self.hooks.is_held(new):
+        if self._verb == "start_children":
+            self.children.started(process, old, new)
+        elif self.hooks.is_held(new):
             self._held_for_its_end(process, old, new)
         elif old.owner is None and new.owner is not None:
             self._reserved(process, old, new)
@@ -217,6 +246,7 @@ class Checker:
             new.reservations == old.reservations + 1, new, "a reservation number was skipped"
         )
         self._expect(counted(old, new) == (0, 0, 0), new, "counted when it was reserved")
+        self.children.reserved(new)
         self._expect(not self.owners.is_over(new.owner, now), new, "reserved without a lease")
         self._expect(new.instant <= now, new, "reserved before it was due")
         self._expect(new.history == old.history, new, "its history was changed")
@@ -229,7 +259,8 @@ class Checker:
         if old.owner is None:
             number = old.reservations + 1
             same = evolve(old, kind=new.kind, owner=new.owner, reservations=number) == new
-            self._expect(same and self._verb == "cancel", new, "held while it waits")
+            self._expect(same and self._verb in CASCADES, new, "held while it waits")
+            self.children.cascaded(process, new)
             return
         self._expect(self._verb == "mark_end", new, f"held by {self._verb}")
         self._expect(new.reservations == old.reservations, new, "held by another number")
@@ -254,6 +285,7 @@ class Checker:
             new.reservations == old.reservations, new, "its reservation number was changed"
         )
         self._expect(new.id not in self._asked, new, "released, though it was cancelled")
+        self.children.reserved(new)
         self._ends.check_unended(process, old, new, run, may_be_cancelled=False)
 
     def _succeeded(self, process: Process, new: Change) -> None:
@@ -270,7 +302,9 @@ class Checker:
         self.cancelled.add(UUID(new.id))
         old = self.live.get(new.id, new)
         if old.owner is None:
-            self._expect(self._verb == "cancel" and old is not new, new, "cancelled")
+            known = self._verb in CASCADES and old is not new
+            self._expect(known, new, f"cancelled by {self._verb}")
+            self.children.cascaded(process, new)
             self._expect(new.id not in self.ended, new, "ended twice")
             self._expect(not self._needs_hook(new), new, "cancelled without its function")
             same = evolve(old, kind=new.kind) == new
@@ -278,10 +312,10 @@ class Checker:
             self.ended[new.id] = new
             return
         run = self._end(process, new)
-        self._expect(new.id in self._asked, new, "cancelled, but no operator wants it")
         if self.hooks.is_held(old):
             self._check_marked(old, new)
             return
+        self._expect(new.id in self._asked, new, "cancelled, but no operator wants it")
         self._ends.check_unended(process, old, new, run, may_be_cancelled=True)
 
     def _failed(self, process: Process, new: Change) -> None:

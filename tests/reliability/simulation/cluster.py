@@ -1,9 +1,7 @@
 """The cluster: processes with the real runtime over one store, and the scenario of faults."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
-from random import Random
 from typing import Any, cast, final
 
 import trio
@@ -13,10 +11,12 @@ from bgjobs._core.outcomes import Limits
 from bgjobs.backoff import Constant, Exponential
 from bgjobs.errors import StoreUnavailableError
 from tests.reliability.simulation.checker import Checker
+from tests.reliability.simulation.clients import QUEUES, RESTART_DELAY, Clients
 from tests.reliability.simulation.database import Database
 from tests.reliability.simulation.events import EventChecker
 from tests.reliability.simulation.network import NetworkFaults, StoreConnection
-from tests.reliability.simulation.plan import LEASE, Plan, PlannedFault, PlannedOrder
+from tests.reliability.simulation.plan import LEASE, Plan
+from tests.reliability.simulation.planned import PlannedFault
 from tests.reliability.simulation.process import PROCESS, Process, ProcessClock, SharedClock
 from tests.reliability.simulation.records import Journal
 from tests.reliability.simulation.workload import (
@@ -26,16 +26,18 @@ from tests.reliability.simulation.workload import (
     around,
     beat,
     plain,
-    request_for,
     timed,
 )
 
 TOLERANCE = bgjobs.RestartTolerance(restarts=1000)
 """Enough restarts for any seed: their limit is not tested here."""
+_AT_ONCE = timedelta(milliseconds=1)
+PRUNED = bgjobs.Retention(
+    succeeded=_AT_ONCE, failed=_AT_ONCE, cancelled=_AT_ONCE, interval=LEASE / 4
+)
+"""Ended jobs are pruned as soon as their parents have ended."""
 BEAT = LEASE / 3
 SWEEP = LEASE / 2
-RESTART_DELAY = 3.0
-"""Seconds after which a process that has ended is started again."""
 
 
 @final
@@ -56,11 +58,16 @@ class Cluster:
         self.is_closing = False
         """Whether the cluster starts no new processes."""
         self._starts = 0
-        self._open_orders = 0
-        """How many orders are being given."""
-        self._random = Random(f"clients {plan.seed}")
+        self.clients = Clients(
+            plan, self.network_faults, self.enqueue_log, self.checker, self.journal
+        )
         log, runs = self.enqueue_log, self.checker.runs
-        WORKLOAD.set(Workload(runs, log.planned_jobs, log.ids, plan.concurrency))
+        live_among = self.checker.children.live_among
+        WORKLOAD.set(
+            Workload(
+                runs, log.planned_jobs, log.ids, plan.concurrency, live_among, self.journal
+            )
+        )
 
     @property
     def staying(self) -> set[str]:
@@ -109,10 +116,10 @@ class Cluster:
         async with bgjobs.run(self._config(process)) as bg:
             self.running[process] = bg
             async with trio.open_nursery() as clients:
-                clients.start_soon(self._enqueue, process, bg)
+                clients.start_soon(self.clients.enqueue, process, bg)
                 for order in self.plan.orders:
                     if order.node == process.node and order.at >= trio.current_time():
-                        clients.start_soon(self._give, process, bg, order)
+                        clients.start_soon(self.clients.give, process, bg, order)
                 await process.stopping.wait()
                 clients.cancel_scope.cancel()
             bg.stop(grace=process.grace)
@@ -120,8 +127,7 @@ class Cluster:
     @property
     def is_at_rest(self) -> bool:
         """Whether all jobs have ended, and nothing is asked of the store that adds one."""
-        is_asked = self._open_orders > 0 or not self.enqueue_log.is_done
-        return not is_asked and not self.checker.waiting
+        return self.clients.are_done and not self.checker.waiting
 
     def _check_error(self, process: Process, error: Exception) -> None:
         """Check that `run` raised only because the store was unavailable at its start."""
@@ -129,47 +135,12 @@ class Cluster:
         if not (setup or process.was_killed):
             self.journal.fail(f"{process.name}: run raised {error!r}")
 
-    async def _enqueue(self, process: Process, bg: bgjobs.BgJobs) -> None:
-        """Enqueue one group of jobs after another, until none is left in any process."""
-        while not self.enqueue_log.is_done:
-            if not (group := self.enqueue_log.next_group()):
-                await trio.sleep(RESTART_DELAY)
-                continue
-            began = False
-            try:
-                await trio.sleep(self._pause())
-                began = True
-                jobs = await bg.enqueue_many([request_for(one) for one in group])
-            except StoreUnavailableError:
-                jobs = ()  # the jobs may be stored or not
-            finally:
-                self.enqueue_log.finished() if began else self.enqueue_log.return_group(group)
-            if jobs and not process.was_killed:
-                self.enqueue_log.answered(group, jobs)
-
-    async def _give(self, process: Process, bg: bgjobs.BgJobs, order: PlannedOrder) -> None:
-        """Cancel or retry jobs when it is time to, whatever their states are by then."""
-        await trio.sleep(order.at - trio.current_time())
-        ids = self.enqueue_log.ids(order.numbers)
-        if order.runs:
-            ids += self.checker.runs_of_schedules
-        self.journal.record(process.name, "orders", order.kind, *map(str, ids))
-        self._open_orders += 1
-        try:
-            with suppress(StoreUnavailableError):  # the order may be carried out or not
-                if order.kind == "cancel":
-                    await bg.admin.cancel(*ids, reason="as planned", by="ada")
-                else:
-                    await bg.admin.retry(*ids, by="grace")
-        finally:
-            self._open_orders -= 1
-
-    def _pause(self) -> float:
-        """Return a pause in seconds, which spreads the groups over the time of the faults."""
-        if self.network_faults.is_over:
-            return 0.0
-        spread = self.plan.duration * self.plan.nodes / (len(self.plan.planned_jobs) + 1)
-        return 2 * spread * self._random.random()
+    async def keep_resumed(self) -> None:
+        """Resume the queues that an operator has paused: orders may be carried out late."""
+        while not self.is_closing:
+            for name in QUEUES:
+                self.database.store.operations.resume_queue(name)
+            await trio.sleep(LEASE)
 
     def _config(self, process: Process) -> bgjobs.Config:
         plan = self.plan
@@ -184,7 +155,7 @@ class Cluster:
         return bgjobs.Config(
             # Cast: it has all methods of a store, as attributes.
             store=cast("bgjobs.Store", connection),
-            queues=[self._queue(name) for name in ("a", "b")[: plan.queues]],
+            queues=[self._queue(name) for name in QUEUES[: plan.queues]],
             scheduled_jobs=[self._scheduled(number) for number in range(plan.schedules)],
             listeners=[EventChecker(process, plan, self.checker, self.journal)],
             lease=LEASE,
@@ -193,6 +164,7 @@ class Cluster:
             store_timeout=plan.store_timeout,
             limits=Limits(max_crashes=plan.max_crashes),
             restart_tolerance=TOLERANCE,
+            retention=bgjobs.Retention() if plan.keeps_ended else PRUNED,
             clock=ProcessClock(self.shared_clock, timedelta(seconds=process.skew)),
         )
 
@@ -202,6 +174,7 @@ class Cluster:
             name,
             workers=workers,
             concurrency=self.plan.concurrency,
+            max_waiting=self.plan.max_waiting,
             max_retries=self.plan.max_retries,
             backoff=Exponential(base=1.0, maximum=4.0),
             poll_interval=self.plan.poll,
@@ -238,6 +211,7 @@ async def run_scenario(cluster: Cluster, nursery: trio.Nursery) -> None:
         await trio.sleep(plan.duration)
         faults.cancel_scope.cancel()
     _end_faults(cluster, nursery)
+    nursery.start_soon(cluster.keep_resumed)
     with trio.move_on_after(REST_TIMEOUT) as timeout:
         await _wait_for_rest(cluster)
         await _stop_all(cluster)

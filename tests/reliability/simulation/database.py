@@ -14,25 +14,28 @@ from tests.reliability.simulation.process import START, SharedClock
 TABLES = (
     *("jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled"),
     *("owners", "past_owners", "cancellations", "failure_hooks", "marked_ends"),
-    *("activity", "processes", "audit"),
+    *("activity", "processes", "audit", "children", "waiting_jobs"),
+    "paused_queues",
 )
 _COLUMNS = (
     "id, payload, occurrence, available_at, "
-    "reservations, attempts, crashes, interruptions, owner, history, progress, result"
+    "reservations, attempts, crashes, interruptions, owner, history, progress, parent, result"
 )
 _JOB = (
     "{0}.id, {0}.payload, {0}.occurrence, {0}.available_at, {0}.reservations, "
-    "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by, {0}.history, {0}.progress"
+    "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by, {0}.history, "
+    "{0}.progress, {0}.parent_id"
 )
 _SUCCEEDED = f"{_JOB}, {{0}}.result"
-_OWNER = "{0}.id, {0}.name, null, {0}.lease_expires_at, 0, 0, 0, 0, null, null, null"
-_PAST_OWNER = "{0}.id, {0}.name, null, {0}.closed_at, 0, 0, 0, 0, null, null, null"
-_EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null, null, null"
+_OWNER = "{0}.id, {0}.name, null, {0}.lease_expires_at, 0, 0, 0, 0, null, null, null, null"
+_PAST_OWNER = "{0}.id, {0}.name, null, {0}.closed_at, 0, 0, 0, 0, null, null, null, null"
+_EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null, null, null, null"
 _MARK = (
     "{0}.job_id, {0}.state, null, {0}.marked_at, 0, {0}.tries, 0, 0, {0}.reserved_by, "
-    "null, null"
+    "null, null, null"
 )
-_COMMAND = "{0}.job_id, null, null, 0, 0, 0, 0, 0, null, null, null"
+_CHILD = "{0}.child_id, {0}.child_key, null, 0, 0, 0, 0, 0, null, null, null, {0}.parent_id"
+_COMMAND = "{0}.job_id, null, null, 0, 0, 0, 0, 0, null, null, null, null"
 _TRIGGERS = (
     ("stored", "insert", "bgjobs_jobs", "new", _JOB),
     ("changed", "update", "bgjobs_jobs", "new", _JOB),
@@ -40,12 +43,15 @@ _TRIGGERS = (
     ("succeeded", "insert", "bgjobs_jobs_succeeded", "new", _SUCCEEDED),
     ("failed", "insert", "bgjobs_jobs_failed", "new", _JOB),
     ("cancelled", "insert", "bgjobs_jobs_cancelled", "new", _JOB),
-    ("pruned", "delete", "bgjobs_jobs_succeeded", "old", _JOB),
+    ("left_succeeded", "delete", "bgjobs_jobs_succeeded", "old", _JOB),
     ("left_failed", "delete", "bgjobs_jobs_failed", "old", _JOB),
     ("left_cancelled", "delete", "bgjobs_jobs_cancelled", "old", _JOB),
     ("asked", "insert", "bgjobs_cancellations", "new", _COMMAND),
     ("asked_again", "update", "bgjobs_cancellations", "new", _COMMAND),
     ("command_forgotten", "delete", "bgjobs_cancellations", "old", _COMMAND),
+    ("joined", "insert", "bgjobs_children", "new", _CHILD),
+    ("joined_again", "update", "bgjobs_children", "new", _CHILD),
+    ("parted", "delete", "bgjobs_children", "old", _CHILD),
     ("opened", "insert", "bgjobs_owners", "new", _OWNER),
     ("renewed", "update", "bgjobs_owners", "new", _OWNER),
     ("closed", "delete", "bgjobs_owners", "old", _OWNER),
@@ -68,7 +74,7 @@ class Change:
     kind: str
     id: str
     payload: str | None
-    """The payload of a job, the name of an owner, or the state of a mark."""
+    """The payload of a job, the name of an owner, the state of a mark, or a child's key."""
     occurrence: str | None
     instant: int
     """When a job is due, or when the lease of an owner ends."""
@@ -80,6 +86,8 @@ class Change:
     owner: str | None
     history: str | None
     progress: str | None
+    parent: str | None
+    """The job or the owner that a job belongs to."""
     result: str | None = None
     """What a handler returned, of a job that has succeeded."""
 

@@ -48,14 +48,11 @@ class EndChecks:
             case 0, 0, 1:
                 self.check_own(process, old, run)
                 ends = {"interrupted"}
+            case 0, 0, 0 if run is not None and run.has_nursed and self._is_taken(process, old):
+                ends = {"crashed"}
             case 0, 0, 0:
                 self.check_own(process, old, run)
-                free = run is None or run.end == "snoozed"
-                ends = {"released" if run is None else "snoozed"}
-                if may_be_cancelled:
-                    free = run is None or run.end != "returned"
-                    ends.add("cancelled")
-                self._expect(free, new, f"put back after {run and run.end}")
+                ends = self._uncounted(new, run, may_be_cancelled=may_be_cancelled)
             case others:
                 ends = set[str]()
                 self._journal.fail(f"job {new.id}: counted {others}")
@@ -63,6 +60,19 @@ class EndChecks:
         self.progress.kept(old, new)
         if ends.isdisjoint(("crashed", "interrupted")):  # by the monitor, perhaps
             self.progress.ended(new, run)
+
+    def _uncounted(self, new: Change, run: Run | None, *, may_be_cancelled: bool) -> set[str]:
+        """Check a run whose end counts for no limit, and return how it may have ended."""
+        has_nursed = run is not None and run.has_nursed
+        free = run is None or run.end == "snoozed" or has_nursed
+        ends = {"released" if run is None else "snoozed"}
+        if has_nursed:
+            ends.add("interrupted")
+        if may_be_cancelled:
+            free = run is None or run.end != "returned"
+            ends.add("cancelled")
+        self._expect(free, new, f"put back after {run and run.end}")
+        return ends
 
     def check_failure(
         self, process: Process, old: Change, new: Change, run: Run | None
@@ -102,9 +112,17 @@ class EndChecks:
         is_over = run is None or (run.end is not None and not run.is_open)
         self._expect(is_over, old, "settled while it runs")
 
+    def _is_taken(self, process: Process, old: Change) -> bool:
+        """Whether another process writes the end of a dead owner's run."""
+        return self._is_dead(old) and self._owners.process_of(old.owner) is not process
+
+    def _is_dead(self, old: Change) -> bool:
+        """Whether the lease of the owner has ended, which ends all of its runs."""
+        return self._owners.is_over(old.owner, self._shared_clock.microseconds())
+
     def _check_crash(self, process: Process, old: Change, run: Run | None) -> None:
         """Check that the owner is dead: its lease has ended, or it has reported its death."""
-        if self._owners.is_over(old.owner, self._shared_clock.microseconds()):
+        if self._is_dead(old):
             return
         mine = self._owners.process_of(old.owner) is process
         died = mine and UUID(old.owner or "") in process.died

@@ -21,6 +21,7 @@ from bgjobs._runtime.queues import attempt as attempts
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.places import Places
+from bgjobs.stores import brood
 from bgjobs.stores.types import Written
 from tests.reliability.simulation.database import shared_database
 
@@ -225,6 +226,50 @@ def relative_totals() -> AbstractContextManager[None]:
     return _changed_sql(added, "record_activity")
 
 
+_CHILDREN = "lock_children", "ask_children"
+
+
+def cascade_without_new_children() -> AbstractContextManager[None]:
+    """End only the children that were stored before, as one statement with its parent would."""
+    pattern = r"where job\.reserved_by is"
+    known = {pattern: r"where job.created_at < :now - 1000000 and job.reserved_by is"}
+    return _changed_sql(known, *_CHILDREN)
+
+
+def cascade_of_one_level() -> AbstractContextManager[None]:
+    """End the children of a parent, but not the children of these."""
+    return _changed_sql({r"job\.id, job\.has_children": "job.id, 0"}, "lock_children")
+
+
+def children_put_back() -> AbstractContextManager[None]:
+    """Put children back though their parent has ended."""
+    return _changed_sql(
+        {r"where \(": "where job.parent_id is null and ("}, "find_cancellations"
+    )
+
+
+def pruned_children() -> AbstractContextManager[None]:
+    """Prune ended children whose parent is live."""
+    return _changed_sql({r"child\.child_id = job\.id": "false"}, *_PRUNE)
+
+
+_PRUNE = "prune_succeeded", "prune_failed", "prune_cancelled"
+
+
+@contextmanager
+def children_without_adoption() -> Generator[None]:
+    """Store the children of a handler anew at each of its runs."""
+    with patch.object(brood, "_counts", lambda _: False):
+        yield
+
+
+def early_end_of_blocks() -> AbstractContextManager[None]:
+    """End the block of a nursery while children wait."""
+    return _changed_sql(
+        {r"asked\.value": r"\g<0> and job.reserved_by is not null"}, "find_live_among"
+    )
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -249,5 +294,11 @@ MUTANTS: Mapping[str, Mutant] = {
         unfenced_marks,
         unseen_marks,
         relative_totals,
+        cascade_without_new_children,
+        cascade_of_one_level,
+        children_put_back,
+        pruned_children,
+        children_without_adoption,
+        early_end_of_blocks,
     )
 }

@@ -90,9 +90,14 @@ WRITING = (
 )
 OPERATIONS = (
     *("commands", "find_unreadable", "count_unreadable"),
-    *("cancel", "retry", "put_back", "begin_audit", "end_audit", "prune_audit"),
+    *("cancel", "retry", "put_back", "pause_queue", "resume_queue"),
+    *("begin_audit", "end_audit", "prune_audit"),
     *("register_hooks", "mark_end", "marked_ends", "begin_marked"),
     *("record_activity", "roll_up_activity", "forget_process"),
+)
+NURSERIES = (
+    *("start_children", "look", "children", "find_parent", "cancel_children"),
+    *("end_orphans", "record_waits", "waiting_among"),
 )
 
 
@@ -129,6 +134,10 @@ class StoreConnection:
         operations = database.store.operations
         self.operations = SimpleNamespace(
             **{name: self._verb(name, getattr(operations, name)) for name in OPERATIONS}
+        )
+        nurseries = database.store.nurseries
+        self.nurseries = SimpleNamespace(
+            **{name: self._verb(name, getattr(nurseries, name)) for name in NURSERIES}
         )
 
     def open(self) -> None:

@@ -10,6 +10,17 @@ from typing import Literal, TypeVar, final
 
 from attrs import evolve, field, frozen
 
+from tests.reliability.simulation.planned import (
+    Action,
+    FaultKind,
+    OrderKind,
+    PlannedFault,
+    PlannedJob,
+    PlannedOrder,
+    Step,
+)
+from tests.reliability.simulation.trees import all_of, orders_for, with_trees
+
 T = TypeVar("T")
 
 LEASE = 20.0
@@ -26,65 +37,6 @@ ISOLATED_DURATIONS = (1.5 * LEASE, 3.0 * LEASE)
 
 Durations = tuple[float, float]
 """The least and the most seconds of a run."""
-Action = Literal[
-    "return", "raise", "give up", "discard", "snooze", "crash", "raise in transaction"
-]
-"""What a handler does at its end, or in the work that it passes to `complete_with`."""
-FaultKind = Literal["pause", "kill", "stop", "jump", "outage"]
-OrderKind = Literal["cancel", "retry"]
-
-
-@final
-@frozen
-class Step:
-    """One run of a handler: its duration, and its action at the end."""
-
-    action: Action = "return"
-    seconds: float = 0.0
-
-
-@final
-@frozen(kw_only=True)
-class PlannedJob:
-    """A job to enqueue, and the steps of its runs; further runs return."""
-
-    number: int
-    worker: str
-    steps: tuple[Step, ...] = ()
-    writes: bool = False
-    """Whether its runs pass work to `complete_with`."""
-    key: str | None = None
-    delay: float = 0.0
-    priority: int = 0
-    awaits: int | None = None
-    """The planned job that its runs wait for, at most as long as they take."""
-
-
-@final
-@frozen
-class PlannedFault:
-    """A fault of one node, or of all, at a certain time."""
-
-    at: float
-    kind: FaultKind
-    node: int | None
-    """None for all nodes."""
-    size: float
-    """How long it lasts, or by how much the clock jumps, in seconds."""
-
-
-@final
-@frozen
-class PlannedOrder:
-    """What an operator does at a certain time, by the process of a node."""
-
-    at: float
-    kind: OrderKind
-    node: int
-    numbers: tuple[int, ...]
-    """The planned jobs."""
-    runs: bool
-    """Whether the jobs of schedules are among those of the order."""
 
 
 @final
@@ -127,6 +79,10 @@ class Plan:
     max_crashes: int
     max_retries: int
     connections: int
+    max_waiting: int
+    """Of the queues."""
+    keeps_ended: bool
+    """Whether ended jobs are kept; otherwise they are pruned at once."""
     skews: tuple[float, ...]
     """The difference between the clock of each node and that of the store, in seconds."""
     endings: tuple[Literal["stay", "stop", "kill"], ...]
@@ -139,10 +95,7 @@ class Plan:
     def crashes(self) -> bool:
         """Whether a handler crashes its queue."""
         return any(
-            step.action == "crash"
-            for group in self.planned_jobs
-            for one in group
-            for step in one.steps
+            step.action == "crash" for one in all_of(self.planned_jobs) for step in one.steps
         )
 
     @property
@@ -162,11 +115,14 @@ def plan_of(seed: int) -> Plan:
     duration = (2.5 if isolates else random.choice((0.5, 1.0, 1.5, 2.5))) * LEASE
     durations = ISOLATED_DURATIONS if isolates else (0.0, random.choice(DURATIONS))
     groups = _groups(random, durations)
+    waiting = _with_waits(seed, groups)
+    trees = with_trees(seed, waiting)
+    bounds = Random(f"bounds {seed}")
     return Plan(
         seed=seed,
         nodes=nodes,
         duration=duration,
-        planned_jobs=_with_waits(seed, groups),
+        planned_jobs=trees,
         schedules=random.choice((0, 0, 1, 1, 2)),
         catch_up=random.choice(("once", "once", "never", 3)),
         queues=random.choice((1, 1, 1, 2)),
@@ -176,13 +132,19 @@ def plan_of(seed: int) -> Plan:
         max_crashes=random.choice((0, 1, 3, 3, 100)),
         max_retries=random.choice((0, 1, 3)),
         connections=random.choice((1, 2, 4)),
+        max_waiting=bounds.choice((1, 2, 4, 1000)),
+        keeps_ended=bounds.random() < 0.8,
         skews=_skews(random, nodes),
         endings=("stay", *(random.choice(("stay", "stop", "kill")) for _ in range(nodes - 1))),
         faults=_faults(random),
         planned_faults=(_isolation(random),)
         if isolates
         else _planned_faults(random, nodes, duration),
-        orders=_orders(random, nodes, duration, sum(map(len, groups))),
+        orders=(
+            *_orders(random, nodes, duration, sum(map(len, groups))),
+            *orders_for(seed, nodes, duration, trees),
+            *_pauses(seed, nodes, duration),
+        ),
     )
 
 
@@ -233,6 +195,20 @@ def _orders(random: Random, nodes: int, duration: float, jobs: int) -> tuple[Pla
             )
         )
     return tuple(sorted(orders, key=lambda order: order.at))
+
+
+def _pauses(seed: int, nodes: int, duration: float) -> tuple[PlannedOrder, ...]:
+    """Return orders for some seeds that pause a queue, and resume it some time later."""
+    random = Random(f"pauses {seed}")
+    count, queue = random.choice((0, 0, 0, 1, 3)), (random.randrange(2),)
+    kinds: tuple[OrderKind, ...] = ("pause", "resume")
+    return tuple(
+        PlannedOrder(at, kind, random.randrange(nodes), queue, runs=False)
+        for _ in range(count)
+        for at, kind in zip(
+            sorted(random.uniform(0, duration) for _ in kinds), kinds, strict=True
+        )
+    )
 
 
 def _size(random: Random, kind: FaultKind) -> float:

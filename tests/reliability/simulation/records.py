@@ -247,7 +247,7 @@ class Histories:
         right = (
             isinstance(entry, PastEnd)
             and (entry.state, entry.retried_by) == (old.kind, "grace")
-            and entry.by == ("ada" if old.kind == "cancelled" else None)
+            and entry.by in _authors(old)
         )
         self._journal.expect(right, f"job {new.id}: {entry} added to its history")
 
@@ -260,6 +260,13 @@ class Histories:
         ascending = numbers == sorted(set(numbers))
         self._journal.expect(ascending, f"job {new.id}: {numbers} in its history")
         return after[-1] if after else None
+
+
+def _authors(ended: Change) -> Collection[str | None]:
+    """Return who may have cancelled a job: no one, if its parent has ended."""
+    if ended.kind != "cancelled":
+        return (None,)
+    return ("ada",) if ended.parent is None else ("ada", None)
 
 
 End = Literal[
@@ -301,6 +308,12 @@ class Run:
     """What it has returned, if its worker keeps results."""
     waits: bool = False
     """Whether it waits for another job, so that it needs no place in its queue."""
+    is_nursing: bool = False
+    """Whether it is inside the block of a nursery."""
+    has_nursed: bool = False
+    """Whether it was, so that its end may be an interruption that is not counted."""
+    total: int = 0
+    """The sum of what its children have returned."""
     reports: list[int] = field(factory=list[int])
     """The progress that it has reported, each number once."""
 

@@ -38,6 +38,7 @@ EXPECTED_STEPS = {
     *("stored", "changed", "deleted", "succeeded", "failed", "cancelled", "effect"),
     *("orders", "asked", "command_forgotten", "left_failed", "left_cancelled"),
     *("opened", "renewed", "closed", "answered"),
+    *("joined", "joined_again", "parted", "left_succeeded", "pause", "resume"),
     *("hooked", "marked", "marked_again", "unmarked", "restored", "restored_cancelled"),
 }
 """The kinds of steps that occur in any hundred seeds."""

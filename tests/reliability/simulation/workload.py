@@ -1,23 +1,29 @@
 """The workload: handlers that do what the plan says, and the log of enqueued jobs."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, final
 from uuid import UUID
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 import bgjobs
+from bgjobs._core.exceptions import leaves, unwrapped
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Discard, Snooze
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import BgJobsError
-from tests.reliability.simulation.plan import TIMEOUT, PlannedJob, Step
+from tests.reliability.simulation.blocks import Block
+from tests.reliability.simulation.plan import TIMEOUT
+from tests.reliability.simulation.planned import Action, PlannedJob, Step
 from tests.reliability.simulation.process import PROCESS
-from tests.reliability.simulation.records import Journal, Run, Runs
+from tests.reliability.simulation.records import End, Journal, Run, Runs
+from tests.reliability.simulation.trees import all_of
 
 SNOOZE = 2.0
 """Seconds."""
@@ -37,7 +43,7 @@ class GivenUpError(Exception):
     """An error after which no job is retried."""
 
 
-RETRIED = (ValueError, TransactionError, TimeoutError)
+RETRIED = (ValueError, TransactionError, TimeoutError, BgJobsError)
 """The errors after which a job is retried."""
 
 
@@ -52,6 +58,11 @@ class Workload:
     """Returns the ids of planned jobs that are stored."""
     concurrency: int
     """Of the queues."""
+    live_among: Callable[[str, Sequence[UUID]], Sequence[UUID]]
+    """Returns which jobs are live children of a job."""
+    journal: Journal
+    turns: Counter[int] = field(factory=Counter[int])
+    """How many runs of each planned job have begun: a child that is stored anew goes on."""
 
 
 WORKLOAD: ContextVar[Workload] = ContextVar("WORKLOAD")
@@ -61,9 +72,9 @@ IS_INSIDE: ContextVar[bool] = ContextVar("IS_INSIDE", default=False)
 
 @bgjobs.worker(name="plain", keep_result=True, retry_on=RETRIED)
 async def plain(context: bgjobs.JobContext, number: int) -> tuple[int, int]:
-    """Do what the plan says for the job of this number; return it and the reservation's."""
-    result = number, context.job.reservations
+    """Do what the plan says; return its number with those of its children, and the run's."""
     run = await _perform(context, WORKLOAD.get().planned_jobs[number], timed=False)
+    result = number + (0 if run is None else run.total), context.job.reservations
     if run is not None:
         run.result = json.dumps(result, separators=(",", ":"))
     return result
@@ -134,23 +145,45 @@ async def _perform(
     if process.was_killed:
         await trio.lowlevel.checkpoint()  # its cancellation
         return None
-    runs = WORKLOAD.get().runs
-    turn, steps = runs.count(job.id), planned_job.steps
-    step = steps[turn] if turn < len(steps) else Step()
+    workload = WORKLOAD.get()
+    runs = workload.runs
+    turn = runs.count(job.id) if planned_job is BEATS else workload.turns[planned_job.number]
+    workload.turns[planned_job.number] += 1
+    step = planned_job.steps[turn] if turn < len(planned_job.steps) else Step()
     run = runs.began(process, job, timed=timed)
     run.is_open = IS_INSIDE.get()
     _check_concurrency(run)
     try:
         count = REPORTS[(job.id.int + turn) % len(REPORTS)]
         await _pass_time(context, run, step.seconds, planned_job.awaits, count)
+        if planned_job.children:
+            run.total = await _block(run, planned_job, step, turn).total(context)
     except trio.Cancelled:
         runs.ended(run, "cancelled")
+        raise
+    except Exception as error:
+        runs.ended(run, _end_of(error))
         raise
     if planned_job.writes:
         run.writes = True
         context.complete_with(_effect(run))
     _finish(runs, run, step, context)
     return run
+
+
+def _block(run: Run, planned_job: PlannedJob, step: Step, turn: int) -> Block:
+    workload, children = WORKLOAD.get(), planned_job.children
+    acts = planned_job.acts_inside and step.action in RAISED
+    return Block(
+        run=run,
+        planned=planned_job,
+        children=children[:-1] if planned_job.forgets and turn else children,
+        request_for=request_for,
+        act=partial(_raise, step.action) if acts else lambda: None,
+        go_on=_check_concurrency,
+        live_among=workload.live_among,
+        journal=workload.journal,
+    )
 
 
 async def _pass_time(
@@ -191,18 +224,6 @@ def _effect(run: Run) -> Callable[[Any], None]:
 
 def _finish(runs: Runs, run: Run, step: Step, context: bgjobs.JobContext) -> None:
     match step.action:
-        case "raise":
-            runs.ended(run, "raised")
-            raise ValueError("as planned")
-        case "give up":
-            runs.ended(run, "gave up")
-            raise GivenUpError("as planned")
-        case "discard":
-            runs.ended(run, "discarded")
-            raise Discard("as planned")
-        case "snooze":
-            runs.ended(run, "snoozed")
-            raise Snooze(for_=SNOOZE)
         case "crash":
             runs.ended(run, "crashed")
             raise Bug
@@ -211,6 +232,33 @@ def _finish(runs: Runs, run: Run, step: Step, context: bgjobs.JobContext) -> Non
             context.complete_with(_raise_in_transaction)
         case "return":
             runs.ended(run, "returned")
+        case action:
+            runs.ended(run, RAISED[action][1])
+            _raise(action)
+
+
+RAISED: Mapping[Action, tuple[Callable[[], Exception], End]] = {
+    "raise": (partial(ValueError, "as planned"), "raised"),
+    "give up": (partial(GivenUpError, "as planned"), "gave up"),
+    "discard": (partial(Discard, "as planned"), "discarded"),
+    "snooze": (partial(Snooze, for_=SNOOZE), "snoozed"),
+}
+"""What these actions raise, and how a run ends by it."""
+
+
+def _raise(action: Action) -> None:
+    make, _ = RAISED[action]
+    raise make()
+
+
+def _end_of(error: BaseException) -> End:
+    """Return how a run ends that the block of its children has left with this error."""
+    alone = unwrapped(error)
+    if isinstance(alone, Discard):
+        return "discarded"
+    if isinstance(alone, Snooze):
+        return "snoozed"
+    return "raised" if all(isinstance(one, RETRIED) for one in leaves(error)) else "gave up"
 
 
 def _raise_in_transaction(raw: object) -> None:
@@ -222,11 +270,13 @@ class EnqueueLog:
     """The planned jobs: each group is enqueued once, by any process."""
 
     def __init__(self, groups: Sequence[Sequence[PlannedJob]], journal: Journal) -> None:
-        self.planned_jobs = {one.number: one for group in groups for one in group}
+        self.planned_jobs = {one.number: one for one in all_of(groups)}
         self._groups = [tuple(one.number for one in group) for group in groups]
         self._left = list(reversed(self._groups))
         self._journal = journal
         self._stored: dict[int, UUID] = {}
+        self._children: dict[int, UUID] = {}
+        """The job that each planned child was stored as lately."""
         self._answered: dict[int, UUID] = {}
         self._open = len(self._groups)
 
@@ -247,7 +297,8 @@ class EnqueueLog:
 
     def ids(self, numbers: Sequence[int]) -> list[UUID]:
         """Return the ids of the planned jobs that are stored by now."""
-        return [self._stored[number] for number in numbers if number in self._stored]
+        known = self._stored | self._children
+        return [known[number] for number in numbers if number in known]
 
     def finished(self) -> None:
         """Record that a group was enqueued, with or without success."""
@@ -259,6 +310,10 @@ class EnqueueLog:
         self._journal.expect(
             found == job, f"planned job {number}: stored as {found} and as {job}"
         )
+
+    def stored_child(self, number: int, job: UUID) -> None:
+        """Record that a planned child was stored, perhaps not for the first time."""
+        self._children[number] = job
 
     def answered(self, group: Sequence[PlannedJob], jobs: Sequence[Job]) -> None:
         """Record that a group was acknowledged, and check the returned jobs."""

@@ -108,6 +108,10 @@ def _sqlite_trigger(
     """
 
 
+_KEPT = "'{unique_key, progress, has_children, parent_id}'::text[]"
+"""The columns of a job that may change while its reservation stays as it is."""
+
+
 def _postgres(settings: ProcessSettings) -> list[str]:
     note = settings.table("chaos_note")
     audit, owners, jobs = (settings.table(name) for name in (AUDIT, "owners", "jobs"))
@@ -123,8 +127,7 @@ def _postgres(settings: ProcessSettings) -> list[str]:
             if tg_op = 'UPDATE' and holder is null and was is null then
                 return null;
             elsif tg_op = 'UPDATE'
-                and to_jsonb(old) - 'unique_key' - 'progress'
-                    = to_jsonb(new) - 'unique_key' - 'progress'
+                and to_jsonb(old) - {_KEPT} = to_jsonb(new) - {_KEPT}
             then  -- its key is free for what is stored in the transaction that ends it
                 return null;
             elsif tg_op = 'UPDATE' then

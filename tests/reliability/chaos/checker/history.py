@@ -77,10 +77,10 @@ _HELD = ("reserved", "marked")
 
 
 def _end(before: Entry | None, entry: Entry, ended: str) -> Iterator[str]:
-    """A job ends while it is reserved; a waiting one may be deleted to replan it."""
+    """A job ends while it is reserved; a waiting one may be deleted, or end with its parent."""
     if entry.what in ended:
         yield f"{entry.what} twice"
-    is_replanned = entry.what == "deleted" and entry.owner is None
+    is_replanned = entry.what in ("deleted", "cancelled") and entry.owner is None
     is_held = before is not None and before.what in _HELD and _same_holder(before, entry)
     if not is_held and not is_replanned:
         yield f"{entry.what} by {entry.owner}, number {entry.number}, after {_text(before)}"

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from bgjobs._core.jobs import EndState
 from tests.reliability.chaos.checker import history
 from tests.reliability.chaos.checker.audit import Entry
-from tests.reliability.chaos.processes.handlers import KEEPING
+from tests.reliability.chaos.processes.handlers import KEEPING, TREE
 
 MOST_RETRIES, MOST_CRASHES, MOST_INTERRUPTIONS = 3, 3, 100
 """The limits that the workers of a phase have."""
@@ -47,6 +47,8 @@ class JobRecord:
     result: str | None = None
     """What was kept of its run, as JSON text."""
     progress: float | None = None
+    parent: str | None = None
+    """The job that it belongs to."""
     occurrence: tuple[str, int, int | None] | None = None
     """The name of the scheduled job, the occurrence and the previous occurrence."""
 
@@ -127,6 +129,8 @@ def _unended(observed: Observations) -> Iterator[Violation]:
 def _results(observed: Observations) -> Iterator[Violation]:
     """Each job that keeps its result has that of its own run, and the others have none."""
     for job in observed.jobs:
+        if job.name == TREE:  # see `trees`
+            continue
         keeps = job.name == KEEPING and job.state == "succeeded"
         if job.result != (f'"{job.key}"' if keeps else None):
             yield Violation("wrong", f"{job.id} ({job.name}): has the result {job.result}")
@@ -193,13 +197,16 @@ def _progress(observed: Observations) -> Iterator[Violation]:
 
 
 def _keys(observed: Observations) -> Iterator[Violation]:
-    for key, count in Counter(job.key for job in observed.jobs if job.key).items():
+    """Each key is stored once; children may be stored anew, see `trees`."""
+    keys = (job.key for job in observed.jobs if job.key and job.parent is None)
+    for key, count in Counter(keys).items():
         if count > 1:
             yield Violation("duplicated", f"{key}: stored {count} times")
 
 
 def _sales(observed: Observations) -> Iterator[Violation]:
-    keys = {job.key for job in observed.jobs if job.key.startswith(SALE)}
+    jobs = [job for job in observed.jobs if job.parent is None]
+    keys = {job.key for job in jobs if job.key.startswith(SALE)}
     for key in set(observed.sales) - keys:
         yield Violation("lost", f"{key}: the row exists, but its job does not")
     for key in keys - set(observed.sales):
@@ -215,6 +222,8 @@ def _runs(observed: Observations) -> Iterator[Violation]:
     for job in observed.jobs:
         counted = job.attempts + job.crashes + job.interruptions
         most = 1 + counted + observed.snoozes.get(job.id, 0)
+        if job.name == TREE:  # ends of handlers that wait for children are not counted
+            most = job.number
         if runs[job.id] > min(most, job.number):
             yield Violation(
                 "wrong",

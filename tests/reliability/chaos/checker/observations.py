@@ -123,6 +123,7 @@ def _job_record(job: AnyJob) -> JobRecord:
         result=job.result_json if isinstance(job, bgjobs.SucceededJob) else None,
         progress=None if job.progress is None else job.progress.done,
         occurrence=_occurrence(job),
+        parent=None if job.parent_id is None else str(job.parent_id),
     )
 
 
@@ -173,6 +174,18 @@ _CONNECTIONS = """
     select count(*) from pg_stat_activity
     where application_name = 'bgjobs' and datname = current_database()
 """
+
+
+def deadlocks(settings: ProcessSettings) -> int:
+    """Return how many deadlocks the server has found in the database."""
+    if not settings.schema:
+        return 0
+    with psycopg.connect(settings.location, application_name="chaos") as connection:
+        [[count]] = connection.execute(_DEADLOCKS).fetchall()
+    return int(count)
+
+
+_DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
 def tracebacks(errors: str) -> list[str]:

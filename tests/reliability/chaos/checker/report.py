@@ -7,7 +7,7 @@ from typing import final
 
 from attrs import frozen
 
-from tests.reliability.chaos.checker import history, observations
+from tests.reliability.chaos.checker import history, observations, trees
 from tests.reliability.chaos.checker.invariants import (
     JobRecord,
     Observations,
@@ -19,12 +19,14 @@ from tests.reliability.chaos.cluster import Cluster, Fault, Process
 from tests.reliability.chaos.environment import database_damage
 from tests.reliability.chaos.faults import processes
 from tests.reliability.chaos.processes import misbehaviour
-from tests.reliability.chaos.processes.handlers import EXPECTED_ERROR
+from tests.reliability.chaos.processes.handlers import EXPECTED_ERROR, TREE
 from tests.reliability.chaos.processes.worker import STORE_UNAVAILABLE
 from tests.reliability.chaos.settings import ProcessSettings
 
 _DIED = "its worker died"
 """The start of the error of a job that has crashed too often."""
+UNSUCCESSFUL = "children have ended without success"
+"""A part of the error of a job whose children did not succeed."""
 _ERROR_EVENTS = ("ChildCrashed", "StoreFailed", "QueueError")
 _TRANSIENT_ERRORS = ("LeaseLostError", "StoreUnavailableError")
 """Errors that faults explain, and after which the library recovers."""
@@ -78,6 +80,7 @@ def evaluate(
         *_processes(cluster, rows, records, is_ours=is_ours),
         *(f"stderr: {line}" for line in observations.tracebacks(errors)),
         *_connections(settings),
+        *_deadlocks(settings),
     ]
     is_time_true = "clock-steps" not in names
     return PhaseOutcome(
@@ -87,7 +90,10 @@ def evaluate(
         injections=Counter(cluster.counts) + Counter(records.process_faults),
         refused=sum(n for what, n in records.events.items() if what[0] == "ReservationLost"),
         stall=history.longest_stall(rows.entries),
-        violations=violations(_observations(rows, records, others, is_time_true=is_time_true)),
+        violations=[
+            *violations(_observations(rows, records, others, is_time_true=is_time_true)),
+            *trees.violations(rows.jobs, rows.entries),
+        ],
         ends=Counter(_end(job) for job in rows.jobs),
         errors=errors,
     )
@@ -119,6 +125,8 @@ def _end(job: JobRecord) -> str:
 def may_fail(name: str, error: str) -> bool:
     """Whether a job may have failed with this error: by crashes, or on purpose."""
     if error.startswith(_DIED):
+        return True
+    if name == TREE and UNSUCCESSFUL in error:  # a child has crashed too often, each time anew
         return True
     return (name == "discarder" and EXPECTED_ERROR in error) or (
         name == "slow" and "Timeout" in error
@@ -168,6 +176,12 @@ def _connections(settings: ProcessSettings) -> Iterator[str]:
     left = observations.connections_left(settings)
     if left:
         yield f"{left} connections remain"
+
+
+def _deadlocks(settings: ProcessSettings) -> Iterator[str]:
+    found = observations.deadlocks(settings)
+    if found:
+        yield f"{found} deadlocks in the server"
 
 
 _SHOWN = 30

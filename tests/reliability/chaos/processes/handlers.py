@@ -25,6 +25,10 @@ EFFECTS = "chaos_effects"
 ENDS = "chaos_ends"
 KEEPING = "threaded"
 """The worker that keeps results: the keys of its jobs."""
+TREE = "tree"
+"""The worker whose jobs open nurseries, down to `LEVELS` below the first."""
+LEVELS, CHILDREN = 2, 2
+"""How deep trees are, and how many children each job has above the last level."""
 EXPECTED_ERROR = "expected by the chaos run"
 FAILING_SHARE = 11
 """Of so many jobs, the middleware fails the first run of one."""
@@ -92,6 +96,7 @@ def workers(tools: Tools) -> list[AnyWorker]:
         _discarder(tools),
         _slow(tools),
         _waiter(tools, steady),
+        _tree(tools),
     ]
 
 
@@ -191,3 +196,30 @@ def _waiter(tools: Tools, steady: bgjobs.Worker[[str, int], bgjobs.NotKept]) -> 
         tools.leave_effect(context)
 
     return waiter
+
+
+def level_of(key: str) -> int:
+    """Return how deep in its tree the job of this key is."""
+    return key.count("/")
+
+
+def size_below(level: int) -> int:
+    """Return how many jobs a tree has from a job of this level on: what that job returns."""
+    return sum(CHILDREN**depth for depth in range(LEVELS - level + 1))
+
+
+def _tree(tools: Tools) -> AnyWorker:
+    @bgjobs.worker(name=TREE, keep_result=True)
+    async def tree(context: bgjobs.JobContext, key: str, milliseconds: int) -> int:
+        """Start the jobs of the next level, and return the number of jobs from here on."""
+        tools.begin(context)
+        below = CHILDREN if level_of(key) < LEVELS else 0
+        requests = [tree.request(f"{key}/{number}", milliseconds) for number in range(below)]
+        async with context.open_nursery() as nursery:
+            children = await nursery.enqueue_many(requests)
+            tools.fault_points.reach("children started")
+            await anyio.sleep(milliseconds / 1000)
+        tools.leave_effect(context)
+        return 1 + sum(child.result for child in children)
+
+    return tree

@@ -130,7 +130,7 @@ class Producer:
                 for worker in self._misbehaving
             ]
             return self._random.choices(self._misbehaving, rare)[0]
-        weights = [10, 5, 3, 2, 1, 0.3, 1]
+        weights = [10, 5, 3, 2, 1, 0.3, 1, 0.5]
         return self._random.choices(self._workers, weights)[0]
 
 

@@ -25,6 +25,7 @@ from tests.reliability.chaos.settings import Journal, ProcessSettings
 WORKER_POINTS = (
     "reserved",
     "handler begins",
+    "children started",
     "handler ends",
     "before completing",
     "effect written",
