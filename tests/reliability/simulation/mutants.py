@@ -236,11 +236,6 @@ def cascade_without_new_children() -> AbstractContextManager[None]:
     return _changed_sql(known, *_CHILDREN)
 
 
-def cascade_of_one_level() -> AbstractContextManager[None]:
-    """End the children of a parent, but not the children of these."""
-    return _changed_sql({r"job\.id, job\.has_children": "job.id, 0"}, "lock_children")
-
-
 def children_put_back() -> AbstractContextManager[None]:
     """Put children back though their parent has ended."""
     return _changed_sql(
@@ -295,7 +290,6 @@ MUTANTS: Mapping[str, Mutant] = {
         unseen_marks,
         relative_totals,
         cascade_without_new_children,
-        cascade_of_one_level,
         children_put_back,
         pruned_children,
         children_without_adoption,
