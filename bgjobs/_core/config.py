@@ -131,8 +131,9 @@ class Queue:
     in a nursery for another job; each plain function takes a thread."""
     max_waiting: int = field(default=1000, kw_only=True)
     """How many handlers may wait in nurseries for their children. Jobs without a parent may
-    take half of it: beyond that, such a job is put back and runs again a second later. A child
-    that would wait for its own children beyond it fails with `TooManyWaitingError`."""
+    take half of it: beyond that, such a job is put back and runs again a second later, or up to
+    a minute if that repeats. A child that would wait for its own children beyond it fails with
+    `TooManyWaitingError`."""
     max_retries: int = field(default=3, kw_only=True)
     """How often a job is retried after its handler raised: 3 means up to 4 attempts. That of
     the worker precedes it."""

@@ -13,6 +13,10 @@ from bgjobs._core.checks import Problems
 class Retention:
     """How long ended jobs, counts and entries of the audit are kept before they are deleted.
 
+    Keep ended jobs for longer than the database may be unavailable. A write whose answer was
+    lost is repeated until it is answered, and finds by the record of an ended job that it was
+    stored; without that record, the job would be stored again.
+
     Raises:
         ConfigError: A value has the wrong type or is out of bounds.
     """

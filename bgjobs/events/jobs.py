@@ -53,7 +53,7 @@ class JobStarted:
 @final
 @frozen
 class JobPostponed:
-    """A job is put back for a second, because too many handlers wait for children.
+    """A job is put back for seconds, because too many handlers wait for children.
 
     See `Queue.max_waiting`. Its own children go on, and no attempt is counted.
     """

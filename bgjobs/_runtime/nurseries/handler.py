@@ -7,10 +7,13 @@ stops: another process, or the next start, runs it again, and it adopts its chil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from itertools import takewhile
 from typing import final
 
 from anyio.lowlevel import checkpoint
 
+from bgjobs._core.history import PastReservation
+from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Snooze
 from bgjobs._runtime.nurseries.nursery import JobNursery, open_nursery
 from bgjobs._runtime.nurseries.parent import Parent
@@ -21,8 +24,9 @@ from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import TooManyWaitingError
 from bgjobs.events import JobPostponed
 
-POSTPONED = timedelta(seconds=1)
-"""After which time a job is run again that found too many handlers waiting."""
+POSTPONED, MOST_DOUBLED = 1, 6
+"""Seconds after which a job is run again that found too many handlers waiting, doubled for each
+time in a row, so often at most: the jobs for which they wait may have a lower priority."""
 
 
 @final
@@ -85,9 +89,16 @@ class HandlerParent(Parent):
         others = len(state.waiting.keys() - {self._attempt})
         if job.parent_id is None and others >= max(1, most // 2):
             self.services.bus.emit(JobPostponed, state.name, job, others)
-            raise Snooze(for_=POSTPONED)
+            raise Snooze(for_=postponement(job))
         if others >= most:
             raise TooManyWaitingError(state.name, most)
+
+
+def postponement(job: Job) -> timedelta:
+    """Return for how long a job is put back that found too many handlers waiting."""
+    ends = (isinstance(one, PastReservation) and one.ended for one in reversed(job.history))
+    times = sum(1 for _ in takewhile(lambda ended: ended == "snoozed", ends))
+    return timedelta(seconds=POSTPONED * 2 ** min(times, MOST_DOUBLED))
 
 
 def parent_of(

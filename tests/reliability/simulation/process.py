@@ -22,7 +22,8 @@ class SharedClock:
 
     def __init__(self) -> None:
         self._ahead = 0.0
-        self._jumps: list[float] = []
+        self._jumps: list[tuple[float, float]] = []
+        """When it has jumped, and by how many seconds."""
 
     def now(self) -> datetime:
         """Return the current time."""
@@ -35,11 +36,16 @@ class SharedClock:
     def jump(self, seconds: float) -> None:
         """Set the clock forward or back."""
         self._ahead += seconds
-        self._jumps.append(trio.current_time())
+        self._jumps.append((trio.current_time(), seconds))
 
     def has_jumped_since(self, moment: float) -> bool:
         """Whether it has jumped at or after `moment`."""
-        return any(jump >= moment for jump in self._jumps)
+        return any(at >= moment for at, _ in self._jumps)
+
+    def microseconds_without(self, jumps_since: float) -> int:
+        """Return the time that it would have if it had not jumped since then."""
+        back = sum(size for at, size in self._jumps if at >= jumps_since)
+        return to_microseconds(self.now() - timedelta(seconds=back))
 
 
 @final
