@@ -8,6 +8,7 @@ unavailable a notice is lost. Queues poll at all times, so this delays jobs, but
 
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
+from itertools import chain
 from math import inf
 from typing import final
 from uuid import UUID
@@ -77,11 +78,25 @@ class Marks:
 class ChildEnds:
     """Wakes a task that waits for the children of one parent."""
 
-    def __init__(self, wakeup: Wakeup) -> None:
-        self.wakeup: Wakeup = wakeup
+    def __init__(self) -> None:
+        self.wakeup: Wakeup = Wakeup()
         """Set when a child has ended, or when other processes have changed anything."""
         self.is_known: bool = False
         """Whether a child has ended; the task that looks for it sets it back."""
+        self.may_have_changed: bool = False
+        """Whether other processes have changed anything; the task sets it back, too. Until then
+        it is not woken again by that: a thousand tasks may wait."""
+
+    def end(self) -> None:
+        """Wake the task, because a child has ended."""
+        self.is_known = True
+        self.wakeup.set()
+
+    def change(self) -> None:
+        """Wake the task, because other processes have changed something."""
+        if not self.may_have_changed:
+            self.may_have_changed = True
+            self.wakeup.set()
 
 
 @final
@@ -116,6 +131,8 @@ class Wakeups:
         if notice.workers is None:
             for _, wakeup in self._subscribed:
                 wakeup.set()
+            for ends in chain.from_iterable(self._children.values()):
+                ends.change()
         else:
             self.wake(notice.workers)
         if notice.commands:
@@ -123,8 +140,7 @@ class Wakeups:
                 wakeup.set()
         for parent in notice.parents:
             for ends in self._children.get(parent, ()):
-                ends.is_known = True
-                ends.wakeup.set()
+                ends.end()
 
     @contextmanager
     def commands(self) -> Generator[Wakeup]:
@@ -160,7 +176,7 @@ class Wakeups:
     @contextmanager
     def child_ends(self, parent: UUID) -> Generator[ChildEnds]:
         """Yield what is set when children of a parent may have ended, here or elsewhere."""
-        ends = ChildEnds(self.subscribe(()))
+        ends = ChildEnds()
         waiting = self._children.setdefault(parent, [])
         waiting.append(ends)
         try:
@@ -169,7 +185,6 @@ class Wakeups:
             waiting.remove(ends)
             if not waiting:
                 del self._children[parent]
-            self.unsubscribe(ends.wakeup)
 
     @property
     def parents(self) -> int:

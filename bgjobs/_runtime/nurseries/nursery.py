@@ -258,7 +258,7 @@ class JobNursery:
         if ends.is_known:
             ends.is_known, pause = False, FIRST_LOOK
             await sleep_until(self._looked_at + min(CHANGE_PAUSE, self._rest * len(self._live)))
-        self._pause = pause
+        self._pause, ends.may_have_changed = pause, False
         await self._look()
 
     async def _look(self) -> None:

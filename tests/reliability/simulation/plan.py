@@ -132,7 +132,7 @@ def plan_of(seed: int) -> Plan:
         max_crashes=random.choice((0, 1, 3, 3, 100)),
         max_retries=random.choice((0, 1, 3)),
         connections=random.choice((1, 2, 4)),
-        max_waiting=bounds.choice((1, 2, 4, 1000)),
+        max_waiting=bounds.choice((4, 6, 8, 1000)),
         keeps_ended=bounds.random() < 0.8,
         skews=_skews(random, nodes),
         endings=("stay", *(random.choice(("stay", "stop", "kill")) for _ in range(nodes - 1))),
