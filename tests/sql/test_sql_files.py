@@ -22,6 +22,7 @@ def _statements(dialect: str) -> dict[str, str]:
 
 
 _SQLITE_ONLY = {
+    "count_ancestors",  # in PostgreSQL, a part of mark_parent
     # PostgreSQL keeps its index of words by itself.
     *("unindex_failures", "forget_failures", "index_failures", "mark_indexed"),
     *("get_last_summaries", "get_numbered_failures", "rename_unreadable"),

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from bgjobs._core.history import KEPT_HISTORY, HistoryEntry, PastEnd, PastReservation
 from bgjobs._core.jobs import Job
+from bgjobs._core.nurseries import NURSERY_OWNER
 from bgjobs._core.occurrences import Occurrence
 from bgjobs.stores.json_columns import load_history, load_occurrence
 from tests.reliability.simulation.database import Change
@@ -90,9 +91,15 @@ class Owners:
 
     @property
     def open(self) -> list[str]:
-        """The names of the processes that have an owner with a row, and know of it."""
-        known = (one for owner, one in self._open.items() if owner not in self._unanswered)
-        return [lease.process.name for lease in known]
+        """The names of the processes that have an owner with a row, and know of it.
+
+        That of a nursery is left out: it is closed in one try, as its lease ends by itself.
+        """
+        return [
+            lease.process.name
+            for owner, lease in self._open.items()
+            if owner not in self._unanswered and self._names[owner] != NURSERY_OWNER
+        ]
 
     def unanswered(self) -> None:
         """Record that the process of the newest owner does not know of it."""
