@@ -1,8 +1,8 @@
 """``nurseries``: jobs in a nursery beside the same jobs alone, and how fast a cancellation is.
 
 One application runs the same jobs in turn without a nursery, as children of a handler, and as
-children of the application. Then a second process cancels a job with a thousand children, of
-which as many run as there are slots.
+children of the application; in each case it reads all results. Then a second process cancels a
+job with a thousand children, of which as many run as there are slots.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from uuid import UUID
 
 import anyio
 from anyio import fail_after, sleep, sleep_forever, to_thread
+from attrs import evolve
 
 import bgjobs
 from benchmarks.databases.ports import Address, Database
@@ -143,6 +144,12 @@ async def _seconds(
 async def _alone(bg: bgjobs.BgJobs, jobs: int) -> None:
     await bg.enqueue_many(double.request(one) for one in range(jobs))
     await bg.drain()
+    chosen, page = bgjobs.JobFilter("succeeded", name=double.name), bgjobs.Page(1000)
+    results = list[object]()
+    while len(results) < jobs:
+        found = await bg.list(chosen, page)
+        results += [one.result for one in found if isinstance(one, bgjobs.SucceededJob)]
+        page = evolve(page, after=found.after)
 
 
 async def _in_a_handler(bg: bgjobs.BgJobs, jobs: int) -> None:

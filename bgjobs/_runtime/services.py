@@ -1,6 +1,7 @@
 """What the parts of a client share; `worker_services` adds what queues need."""
 
 from contextlib import suppress
+from uuid import UUID
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import Config
@@ -67,6 +68,12 @@ class ClientServices:
         self.wakeups.notify(notice)
         if self.store.needs_notify:
             self.notifier.add(notice)
+
+    def announce_child(self, parent: UUID) -> None:
+        """Do what `announce` does for the end of a child; many may end one after the other."""
+        self.wakeups.end_child(parent)
+        if self.store.needs_notify:
+            self.notifier.add_parent(parent)
 
     async def announce_now(self, notice: Notice) -> None:
         """Wake the same tasks as `announce`, and return when the notice was sent.

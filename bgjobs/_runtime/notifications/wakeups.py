@@ -139,8 +139,12 @@ class Wakeups:
             for wakeup in self._commands:
                 wakeup.set()
         for parent in notice.parents:
-            for ends in self._children.get(parent, ()):
-                ends.end()
+            self.end_child(parent)
+
+    def end_child(self, parent: UUID) -> None:
+        """Wake those who wait for the children of a parent, because one has ended."""
+        for ends in self._children.get(parent, ()):
+            ends.end()
 
     @contextmanager
     def commands(self) -> Generator[Wakeup]:
@@ -222,6 +226,11 @@ class Notifier:
         """Add the changes of a notice to the next one that is sent."""
         self._notice |= notice
         self._wakeup.set()
+
+    def add_parent(self, parent: UUID) -> None:
+        """Add the end of a child to the next notice that is sent."""
+        if parent not in self._notice.parents:
+            self.add(Notice(parents=frozenset({parent})))
 
     def piggyback(self, names: Iterable[str]) -> Notice:
         """Return the notice that a write of jobs of these workers sends, right after it.

@@ -338,7 +338,7 @@ class Settler:
         """Wake those who wait for what this end has changed."""
         services = self._services
         if job.parent_id is not None:
-            services.announce(Notice(parents=frozenset({job.parent_id})))
+            services.announce_child(job.parent_id)
         if end.enqueue or job.name in self._capped:
             services.announce(Notice(frozenset({job.name})))
         elif isinstance(end.settlement, Requeue):
