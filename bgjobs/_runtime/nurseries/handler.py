@@ -87,7 +87,9 @@ class HandlerParent(Parent):
         job, state = self._attempt.job, self._state
         most = state.config.max_waiting
         others = len(state.waiting.keys() - {self._attempt})
-        if job.parent_id is None and others >= max(1, most // 2):
+        # Its own children may wait already; if they counted, it might be put back without end.
+        own = sum(attempt.job.parent_id == job.id for attempt in state.waiting)
+        if job.parent_id is None and others - own >= max(1, most // 2):
             self.services.bus.emit(JobPostponed, state.name, job, others)
             raise Snooze(for_=postponement(job))
         if others >= most:
