@@ -243,11 +243,6 @@ def children_put_back() -> AbstractContextManager[None]:
     )
 
 
-def pruned_children() -> AbstractContextManager[None]:
-    """Prune ended children whose parent is live."""
-    return _changed_sql({r"child\.child_id = job\.id": "false"}, *_PRUNE)
-
-
 _PRUNE = "prune_succeeded", "prune_failed", "prune_cancelled"
 
 
@@ -291,7 +286,6 @@ MUTANTS: Mapping[str, Mutant] = {
         relative_totals,
         cascade_without_new_children,
         children_put_back,
-        pruned_children,
         children_without_adoption,
         early_end_of_blocks,
     )
