@@ -83,13 +83,18 @@ class HandlerParent(Parent):
         finally:
             self.waits -= 1
 
+    @property
+    def _own_waiting(self) -> int:
+        """How many of its children wait: if they counted, it might be put back without end."""
+        job_id = self._attempt.job.id
+        return sum(attempt.job.parent_id == job_id for attempt in self._state.waiting)
+
     def _check_room(self) -> None:
         job, state = self._attempt.job, self._state
         most = state.config.max_waiting
         others = len(state.waiting.keys() - {self._attempt})
-        # Its own children may wait already; if they counted, it might be put back without end.
-        own = sum(attempt.job.parent_id == job.id for attempt in state.waiting)
-        if job.parent_id is None and others - own >= max(1, most // 2):
+        half = max(1, most // 2)
+        if job.parent_id is None and others >= half and others - self._own_waiting >= half:
             self.services.bus.emit(JobPostponed, state.name, job, others)
             raise Snooze(for_=postponement(job))
         if others >= most:
