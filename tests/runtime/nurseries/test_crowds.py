@@ -1,5 +1,6 @@
 """Many parents at once, paused queues, suspects, and retention while a parent waits."""
 
+from contextlib import closing
 from datetime import timedelta
 
 import anyio
@@ -93,7 +94,7 @@ async def test_a_suspect_waits_for_a_child_that_is_a_suspect(virtual_app: Harnes
 
 def set_crashes(app: Harness, crashes: int) -> None:
     """Store that each live job was running when so many processes died."""
-    with app.database.connect() as connection:
+    with closing(app.database.connect()) as connection, connection:
         connection.execute(f"update bgjobs_jobs set crashes = {crashes:d}")
 
 
