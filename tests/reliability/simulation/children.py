@@ -41,6 +41,8 @@ class ChildChecks:
         """The child of each parent and key."""
         self._parents: dict[str, str] = {}
         """The parent of each child that has a key."""
+        self.all: set[UUID] = set()
+        """Every job that ever was a child: a reserved one may join its parent later."""
         self._cascaded: list[tuple[Process, Change]] = []
         """What the present transaction has ended, or asked to end, because of a parent."""
 
@@ -81,6 +83,7 @@ class ChildChecks:
             self._parents.pop(before, None)
         self._keys[parent, key] = row.id
         self._parents[row.id] = parent
+        self.all.add(UUID(row.id))
 
     def parted(self, process: Process, row: Change) -> None:
         """Check that a child which is forgotten has no record."""
