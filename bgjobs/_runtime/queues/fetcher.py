@@ -156,6 +156,8 @@ class Fetcher:
     async def _may_reserve(self) -> bool:
         state = self._state
         while not state.stopping and (state.paused or not self._should_reserve):
+            if not state.paused:
+                self._hand_out_suspect()  # there is no room to look for another one
             now = self._now()
             if self._compare_at <= now:
                 break
@@ -204,8 +206,7 @@ class Fetcher:
         suspects = [job for job in jobs if is_suspect(job, self._services.config.limits)]
         await self._hold_one_of(suspects)
         self._put([self._hold(job) for job in jobs if not suspects or job not in suspects])
-        is_alone = not (suspects and self._free)
-        if is_alone or self._now() >= self._hold_until:
+        if not suspects or self._now() >= self._hold_until:
             self._hand_out_suspect()
         others = unreadable_in(jobs)
         again = bool(others) and await set_apart(self._services, others)

@@ -1,5 +1,6 @@
 """A handler that waits for another job gives its place in the queue away meanwhile."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -9,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 import bgjobs
+from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.events import JobStarted
 from bgjobs.schedules import every
 from tests.fixtures.prepared_rows import crashed_before
@@ -298,3 +300,29 @@ async def test_waiting_in_the_client_of_the_application_keeps_the_place(
         await sqlite_app.recorder.wait_for(JobStarted)
         assert state_of(bg).waiting == {}
         assert (await bg.wait_for(job)).state == "failed"
+
+
+@pytest.mark.parametrize("patience", [0.5, 1.5, 2.5])
+@virtual_time_on_both
+async def test_a_suspect_runs_after_a_handler_that_stops_waiting_while_it_is_reserved(
+    virtual_app: Harness, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """Then the slots are more than full, so that it could wait for a slot for ever."""
+
+    async def slowly(_: Dispatch, work: Callable[[], Any]) -> Any:
+        await anyio.sleep(1)
+        return work()
+
+    @bgjobs.worker
+    async def parent(context: bgjobs.JobContext) -> None:
+        with anyio.move_on_after(patience):
+            await context.client.wait_for(suspect.id)
+        await anyio.sleep(5)
+
+    monkeypatch.setattr(Dispatch, "_leave_the_loop", slowly)
+    [suspect] = crashed_before(virtual_app.database, [child.request()], crashes=3)
+    async with bgjobs.connect(virtual_app.config(parent)) as client:
+        await client.enqueue(parent.request().priority(-1))
+    async with bgjobs.run(virtual_app.config(parent, child, queue=ONE_SLOT)) as bg:
+        with anyio.fail_after(300):
+            assert (await bg.wait_for(suspect)).state == "succeeded"
