@@ -9,7 +9,7 @@ import trio
 
 import bgjobs
 from bgjobs._core.exceptions import leaves
-from bgjobs._core.jobs import Job
+from bgjobs._core.jobs import AnyJob
 from bgjobs.errors import ParentLostError, StoreUnavailableError
 from tests.reliability.simulation.blocks import is_from_children
 from tests.reliability.simulation.checker import Checker
@@ -75,11 +75,11 @@ class Clients:
         if not group[0].belongs_to_block:
             self._answered(process, group, await bg.enqueue_many(requests))
             return
-        jobs: list[Job] = []
+        jobs: list[AnyJob] = []
         try:
             async with bg.open_nursery(cancel_on_failure=group[0].goes_on) as nursery:
                 children = await nursery.enqueue_many(requests)
-                jobs += [child.job for child in children if isinstance(child.job, Job)]
+                jobs += [child.job for child in children]  # one may have ended already
                 self._answered(process, group, jobs)
         except Exception as error:
             if not is_from_children(error):
@@ -88,7 +88,7 @@ class Clients:
         self._journal.expect(not live, f"{process.name}: a block has ended before {live} did")
 
     def _answered(
-        self, process: Process, group: Sequence[PlannedJob], jobs: Sequence[Job]
+        self, process: Process, group: Sequence[PlannedJob], jobs: Sequence[AnyJob]
     ) -> None:
         if not process.was_killed:
             self._log.answered(group, jobs)

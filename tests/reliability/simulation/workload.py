@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 import bgjobs
 from bgjobs._core.exceptions import leaves, unwrapped
-from bgjobs._core.jobs import Job
+from bgjobs._core.jobs import AnyJob, Job
 from bgjobs._core.outcomes import Discard, Snooze
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import BgJobsError
@@ -315,7 +315,7 @@ class EnqueueLog:
         """Record that a planned child was stored, perhaps not for the first time."""
         self._children[number] = job
 
-    def answered(self, group: Sequence[PlannedJob], jobs: Sequence[Job]) -> None:
+    def answered(self, group: Sequence[PlannedJob], jobs: Sequence[AnyJob]) -> None:
         """Record that a group was acknowledged, and check the returned jobs."""
         for planned_job, job in zip(group, jobs, strict=True):
             self._journal.record("answered", planned_job.number, str(job.id))
