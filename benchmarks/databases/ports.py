@@ -1,6 +1,6 @@
 """What the benchmarks need of a database: filled bgjobs tables, and scratch databases."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, final
 
@@ -123,6 +123,10 @@ class ScratchDatabase(Protocol):
 
     def query_number(self, query: str) -> int:
         """Return the single number that a query selects, over a connection of its own."""
+        ...
+
+    def server_processes(self) -> Sequence[int]:
+        """Return the ids of the processes of this machine that serve connections to it."""
         ...
 
     def drop(self) -> None:

@@ -1,6 +1,7 @@
 """The database or file of one system while it is measured. Peers load no bgjobs code for it."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, final
@@ -10,6 +11,8 @@ import psycopg
 from attrs import frozen
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+
+from benchmarks.processes.cpu import is_postgres
 
 
 @final
@@ -41,6 +44,12 @@ class PostgresScratch:
             [[found]] = connection.execute(query.encode()).fetchall()
         return int(found)
 
+    def server_processes(self) -> Sequence[int]:
+        query = "select pid from pg_stat_activity where datname = %s"
+        with connected(self.server) as connection:
+            found = connection.execute(query, (self.name,)).fetchall()
+        return [pid for (pid,) in found if is_postgres(pid)]
+
     def drop(self) -> None:
         with connected(self.server) as connection:
             name = sql.Identifier(self.name)
@@ -64,6 +73,9 @@ class SQLiteScratch:
         with closing(sqlite3.connect(self.file, timeout=10)) as connection:
             [[found]] = connection.execute(query).fetchall()
         return int(found)
+
+    def server_processes(self) -> Sequence[int]:
+        return ()
 
     def drop(self) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):

@@ -41,6 +41,7 @@ COLUMNS: Mapping[str, str] = {
     names.ENQUEUE_MANY: "1000 a call, jobs/s",
     names.DRAIN: "drain, jobs/s",
     names.DRAIN_CPU: "drain, CPU us/job",
+    names.DRAIN_SERVER_CPU: "of the server, us/job",
     names.PICKUP_P50: "pickup p50, ms",
     names.PICKUP_P95: "p95, ms",
     names.PICKUP_P99: "p99, ms",

@@ -17,9 +17,9 @@ import bgjobs
 from benchmarks.databases.ports import Database, Population, Tables
 from benchmarks.databases.postgres import Postgres
 from benchmarks.measures.reports import progress_reports
+from benchmarks.processes.cpu import cpu_seconds_of
 from benchmarks.processes.workers import (
     MIB,
-    cpu_seconds_of,
     drain_all,
     rss_mib,
     worker_group,

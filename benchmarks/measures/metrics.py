@@ -12,6 +12,7 @@ import anyio
 from anyio import to_thread
 
 from benchmarks.processes import parameters as names
+from benchmarks.processes.cpu import cpu_seconds_of_all
 from benchmarks.processes.messages import send
 from benchmarks.processes.parameters import Parameters
 from benchmarks.processes.parent import Process, worker_command
@@ -112,6 +113,7 @@ async def drain(system: System, parameters: Parameters) -> None:
     async with _fresh_client(system) as client:
         await _preload(system, client, jobs)
     system.scratch.analyze()
+    before = cpu_seconds_of_all(system.scratch.server_processes())
     async with _worker(parameters, jobs) as worker:
         found = await _message(worker, "finished", DRAIN_TIMEOUT)
         end = monotonic() + COMMIT_TIMEOUT
@@ -122,10 +124,14 @@ async def drain(system: System, parameters: Parameters) -> None:
                 )
             await anyio.sleep(POLL)
         taken = (monotonic_ns() - found["first"]) / 1e9
+        servers = system.scratch.server_processes()
+        of_server = cpu_seconds_of_all(servers) - before
         await to_thread.run_sync(worker.interrupt)
     _check_runs(system, jobs, found)
     figure(names.DRAIN, jobs / taken, "jobs/s")
     figure(names.DRAIN_CPU, found["cpu"] / jobs * 1e6, "us/job")
+    if servers:
+        figure(names.DRAIN_SERVER_CPU, of_server / jobs * 1e6, "us/job")
 
 
 async def pickup(system: System, parameters: Parameters) -> None:

@@ -13,9 +13,10 @@ from attrs import frozen
 from benchmarks.databases.ports import Database, Population, Tables
 from benchmarks.databases.postgres import Postgres
 from benchmarks.measures.guard import paired_ratio
+from benchmarks.processes.cpu import cpu_seconds_of, cpu_seconds_of_all, is_postgres
 from benchmarks.processes.parameters import Parameters
 from benchmarks.processes.parent import Process, ProcessTimeoutError, child
-from benchmarks.processes.workers import cpu_seconds_of, drain_all
+from benchmarks.processes.workers import drain_all
 from benchmarks.report.figures import Figure, table
 from benchmarks.report.goals import Goal, Verdict, judge
 from benchmarks.systems.bgjobs import CONCURRENCY
@@ -96,11 +97,15 @@ def _rest(
     with _serving(tables, backend, browsers) as server:
         _calls(server, SETTLE * scale)
         backends = _backends(database)
-        cpu, of_database, started = cpu_seconds_of(server.pid), _cpu_of(backends), monotonic()
+        cpu, of_database, started = (
+            cpu_seconds_of(server.pid),
+            cpu_seconds_of_all(backends),
+            monotonic(),
+        )
         calls = _calls(server, REST * scale)
         seconds = monotonic() - started
         cpu = cpu_seconds_of(server.pid) - cpu
-        of_database = _cpu_of(backends & _backends(database)) - of_database
+        of_database = cpu_seconds_of_all(backends & _backends(database)) - of_database
     share = 100 / seconds
     return Rest(browsers, cpu * share, max(0.0, of_database) * share, calls)
 
@@ -119,16 +124,7 @@ def _calls(server: Process, seconds: float) -> int:
 def _backends(database: Database) -> frozenset[int]:
     """Return the processes of PostgreSQL that run on this machine; none for SQLite."""
     found = database.backends() if isinstance(database, Postgres) else ()
-    return frozenset(pid for pid in found if _name_of(pid).startswith("postgres"))
-
-
-def _name_of(pid: int) -> str:
-    file = Path(f"/proc/{pid}/comm")
-    return file.read_text("utf-8") if file.exists() else ""
-
-
-def _cpu_of(processes: frozenset[int]) -> float:
-    return sum(cpu_seconds_of(pid) for pid in processes)
+    return frozenset(pid for pid in found if is_postgres(pid))
 
 
 def rest_table(database: Database, found: Sequence[Rest]) -> str:

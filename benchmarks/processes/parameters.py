@@ -15,6 +15,7 @@ PICKUP: Final = "pickup"
 METRICS = (ENQUEUE_ONE, ENQUEUE_TASKS, ENQUEUE_MANY, DRAIN, PICKUP)
 
 DRAIN_CPU: Final = "drain_cpu"
+DRAIN_SERVER_CPU: Final = "drain_server_cpu"
 PICKUP_P50: Final = "pickup_p50"
 PICKUP_P95: Final = "pickup_p95"
 PICKUP_P99: Final = "pickup_p99"

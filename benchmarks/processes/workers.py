@@ -27,9 +27,6 @@ END_TIMEOUT = 30.0
 
 MIB = 1024 * 1024
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICKS = os.sysconf("SC_CLK_TCK")
-_UTIME = 11
-"""The index of user time in /proc/PID/stat, counted from the state; kernel time follows it."""
 
 
 @final
@@ -189,9 +186,3 @@ def peak_rss_mib(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     [peak] = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
     return int(peak) * 1024 / MIB
-
-
-def cpu_seconds_of(pid: int) -> float:
-    """Return the processor time of a process and all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return sum(map(int, fields[_UTIME : _UTIME + 2])) / _TICKS
