@@ -8,12 +8,15 @@ import os
 import re
 import time
 from string import hexdigits
+from struct import unpack
 from uuid import UUID, SafeUUID
 
 _DIGITS = 32
 _FORM = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 """The format in which `str` writes a UUID."""
 _SHOWN = 50
+_new, _set, _UNKNOWN = object.__new__, object.__setattr__, SafeUUID.unknown
+"""Looked up once: a job that is enqueued and run has several ids."""
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 
@@ -27,11 +30,8 @@ def new_ids(count: int) -> list[UUID]:
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = nanoseconds * 4096 // 1_000_000
     head = (milliseconds << 80) | _VERSION_7 | (fraction << 64) | _VARIANT
-    random = os.urandom(8 * count)
-    tails = sorted(
-        int.from_bytes(random[start : start + 8]) >> 2 for start in range(0, 8 * count, 8)
-    )
-    return [uuid_of(head | tail) for tail in tails]
+    random = unpack(f">{count}Q", os.urandom(8 * count))
+    return [uuid_of(head | (tail >> 2)) for tail in sorted(random)]
 
 
 def uuid_of(number: int) -> UUID:
@@ -39,9 +39,9 @@ def uuid_of(number: int) -> UUID:
 
     `UUID(int=...)` does the same, but its checks take four times as long.
     """
-    made = object.__new__(UUID)
-    object.__setattr__(made, "int", number)
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    made = _new(UUID)
+    _set(made, "int", number)
+    _set(made, "is_safe", _UNKNOWN)
     return made
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
 from bgjobs._core.payloads.shapes import (
@@ -23,10 +23,6 @@ _ALWAYS_WRITABLE = 2_000
 """Bits of an int that Python writes under any `sys.set_int_max_str_digits`."""
 _TOO_LONG = "found an int of too many digits"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# check_circular costs a dict entry for each container, and the depth is limited anyway.
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -47,16 +43,48 @@ def dump(value: dict[str, Any]) -> str:
     except Mismatch:
         _check_tree(value)
         raise
-    _check_size(text, value)
-    if "\\u0000" in text or _brackets(text) > MAX_DEPTH:
+    if len(text) > LARGEST_PAYLOAD or not text.isascii():
+        _check_size(text, value)
+    if "\\u0000" in text or (len(text) > MAX_DEPTH and _brackets(text) > MAX_DEPTH):
         _check_tree(value)
     return text
+
+
+def _encoder() -> Callable[[Any], str]:
+    """Return a function that does what `json.JSONEncoder.encode` does.
+
+    `encode` makes an encoder in C for each call, which takes longer than its work. Python keeps
+    the class of these as a detail of its own, so `encode` is used where it lacks it.
+    """
+    settings = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+    )
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return settings.encode
+    encode_text = json.encoder.encode_basestring
+    in_c = make(
+        None,  # no check of cycles
+        settings.default,
+        encode_text,
+        None,  # no indentation
+        settings.key_separator,
+        settings.item_separator,
+        settings.sort_keys,
+        settings.skipkeys,
+        settings.allow_nan,
+    )
+    return lambda value: "".join(in_c(value, 0))
+
+
+# check_circular costs a dict entry for each container, and the depth is limited anyway.
+_ENCODE = _encoder()
 
 
 def text_of(value: Any) -> str:
     """Return a part of a payload as JSON text that is not checked yet."""
     try:
-        return _ENCODER.encode(value)
+        return _ENCODE(value)
     except ValueError:
         # The shapes exclude other causes; by default Python writes at most 4,300 digits.
         raise value_mismatch(_TOO_LONG) from None
