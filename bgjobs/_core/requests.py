@@ -56,6 +56,10 @@ class JobOptions:
             raise TypeError(f"refuses_duplicates: expected True or False, found {found}")
 
 
+DEFAULT_OPTIONS = JobOptions()
+"""The options of a request that was only made, and the most frequent ones by far."""
+
+
 @final
 @frozen
 class JobRequest(Generic[R_co]):
@@ -69,7 +73,7 @@ class JobRequest(Generic[R_co]):
     """The name of the worker that runs the job."""
     payload: str = field(repr=False)
     """The arguments as JSON text."""
-    options: JobOptions = JobOptions()
+    options: JobOptions = DEFAULT_OPTIONS
     """What the methods below set."""
 
     def __attrs_post_init__(self) -> None:

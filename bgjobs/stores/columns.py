@@ -83,6 +83,8 @@ ENQUEUED = (
     "metadata",
 )
 """What a request gives; the other columns have defaults."""
+PLAIN = ("id", "name", "payload", "priority", "created_at", "available_at")
+"""What is written of a job with the default options; its other columns have their defaults."""
 SETTLED = ("attempts", "crashes", "interruptions", "errors", "history")
 """What the end of a run without success writes into the row of its job."""
 KEPT = ("name", "payload", "priority", "reservations", "created_at", "errors", "metadata")
@@ -114,6 +116,7 @@ _LISTS: Mapping[str, Sequence[str]] = {
     "cancelled": CANCELLED,
     "unreadable": UNREADABLE,
     "enqueued": ENQUEUED,
+    "plain": PLAIN,
     "settled": SETTLED,
     "kept": KEPT,
     "measured": MEASURED,

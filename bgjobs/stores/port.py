@@ -132,7 +132,8 @@ class Store(Protocol):
         `Requeue`, and is reported in `Written.cancelled`. Jobs that follow it are not stored.
 
         A write whose answer was lost can be repeated with `NewJob.repeated`. An id that is
-        already stored, live or ended, is not stored again. A live job is returned as it is
+        already stored, live or ended, is not stored again. Without `NewJob.repeated` a store
+        need not look for an ended job of this id. A live job is returned as it is
         stored, an ended one as it was requested. If the server completes the first write only
         after the repeated job was stored, run and ended, the first write stores the job again:
         it runs a second time, and that run loses its reservation.

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from bgjobs._core.audit import AuditEntry
 from bgjobs._core.jobs import AnyJob, Job, Reservation, UnreadableJob
 from bgjobs._core.outcomes import Cancelled, cancelled_instead, failed, put_back
+from bgjobs._core.requests import DEFAULT_OPTIONS
 from bgjobs._core.settlements import (
     Cancel,
     Drop,
@@ -214,6 +215,21 @@ def which_are_free(wanted: Sequence[NewJob], written: Iterable[Reservation]) -> 
         return [True] * len(wanted)
     settled = set(written)
     return [new.after is None or new.after in settled for new in wanted]
+
+
+def are_plain(wanted: Iterable[NewJob]) -> bool:
+    """Whether all these jobs are new, and run at once by the default options of a request.
+
+    Adapters store them by a statement without what other jobs need. It is only compared which
+    object the options are: for options that are equal, the other statement does the same.
+    """
+    return all(
+        new.request.options is DEFAULT_OPTIONS
+        and new.after is None
+        and new.plan is None
+        and not new.repeated
+        for new in wanted
+    )
 
 
 def as_planned(

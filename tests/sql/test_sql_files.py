@@ -47,6 +47,7 @@ _POSTGRES_ONLY = {
     "share_owner",  # in SQLite, no lease is renewed meanwhile
     "delete_ended",  # in SQLite, a statement writes to one table
     "find_ended",  # in SQLite, a job that is not stored and has no holder has ended
+    "enqueue_one",  # in SQLite, `enqueue_plain` is run for each job
     # A migration of SQLite adds a constraint together with the rows that it holds for.
     *("find_invalid_live", "find_invalid_succeeded", "find_invalid_failed", "get_unvalidated"),
     *("validate_jobs", "validate_jobs_succeeded", "validate_jobs_failed", "validate_owners"),

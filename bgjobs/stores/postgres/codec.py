@@ -106,6 +106,16 @@ def enqueue_values(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
     }
 
 
+def plain_values(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
+    """Return the parameters of `enqueue_plain`."""
+    return {
+        "id": uuids([new.id for new in jobs]),
+        "name": texts([new.request.name for new in jobs]),
+        "payload": texts([new.request.payload for new in jobs]),
+        "now": now,
+    }
+
+
 def _enqueued(jobs: Sequence[NewJob]) -> Mapping[str, list[Any]]:
     """Return the values of each column of `ENQUEUED`, written for speed."""
     requests = [new.request for new in jobs]

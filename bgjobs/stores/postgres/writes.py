@@ -38,6 +38,7 @@ from bgjobs.stores.postgres.statements import (
 from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import (
     Ends,
+    are_plain,
     as_asked,
     as_planned,
     by_verb,
@@ -138,6 +139,11 @@ def enqueue_steps(
     guard: EnqueueGuard | None = None,
 ) -> EnqueueSteps:
     """Store new jobs; return the existing job for an id or a unique key that is taken."""
+    if are_plain(wanted):
+        [rows] = yield [_plain_step(sql, wanted, now)]
+        if rows and rows[0][0] == len(wanted):
+            moment = codec.timestamp(rows[0][1])
+            return [stored_as(new, moment, moment) for new in wanted]
     # Keyed by number: a UUID is hashed in Python each time.
     jobs: dict[int, Job] = {}
     missing = list({new.id.int: new for new in wanted}.values())
@@ -165,6 +171,15 @@ def enqueue_steps(
             check_duplicates(wanted, stored_jobs)
             return stored_jobs
     raise StoreUnavailableError(f"{sql.label}: a unique key changed its job {_TRIES} times")
+
+
+def _plain_step(sql: Dialect, wanted: Sequence[NewJob], now: datetime | None) -> Step:
+    if len(wanted) == 1:
+        [new] = wanted
+        request = new.request
+        one = {"id": new.id, "name": request.name, "payload": request.payload, "now": now}
+        return sql["enqueue_one"], one
+    return sql["enqueue_plain"], codec.plain_values(wanted, now)
 
 
 def _standing(

@@ -3,7 +3,7 @@
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import RLock
@@ -123,6 +123,15 @@ def change(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> int:
         cursor.close()
     count: int = run(raw, "select changes()", {})[0][0]
     return count
+
+
+def insert(raw: sqlite3.Connection, sql: str, rows: Iterable[Sequence[str | int]]) -> int:
+    """Run a statement without RETURNING for each row; return how many rows it inserted."""
+    cursor = sqlite3.Cursor(raw)
+    try:
+        return cursor.executemany(sql, rows).rowcount
+    finally:
+        cursor.close()
 
 
 def _snapshot(

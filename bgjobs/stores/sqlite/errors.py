@@ -3,6 +3,9 @@
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import final
+
+from attrs import frozen
 
 from bgjobs._core.exceptions import origin_of
 from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError
@@ -30,13 +33,20 @@ _OF_THE_DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 _PRIMARY = 0xFF  # the low byte of an extended code, such as SQLITE_BUSY_SNAPSHOT
 
 
-@contextmanager
-def translated(label: str) -> Generator[None]:
+@final
+@frozen
+class translated:  # noqa: N801 - used as a function; each statement enters one, so it is no generator
     """Raise the driver's errors as `StoreError`; the message begins with the store's label."""
-    try:
-        yield
-    except (sqlite3.Error, UnicodeEncodeError) as error:
-        raise as_store_error(label, error) from error
+
+    label: str
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Raise the error of bgjobs instead of one of the driver."""
+        if isinstance(error, sqlite3.Error | UnicodeEncodeError):
+            raise as_store_error(self.label, error) from error
 
 
 @contextmanager

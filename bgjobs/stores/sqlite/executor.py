@@ -3,7 +3,7 @@
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import final, get_args
@@ -24,6 +24,7 @@ from bgjobs.stores.sqlite.connection import (
     change,
     connect,
     in_transaction,
+    insert,
     run,
 )
 from bgjobs.stores.sqlite.counts import COUNTING, counts_of
@@ -195,6 +196,10 @@ class Transaction:
     def run(self, name: str, parameters: Parameters) -> list[Row]:
         """Run a statement and return its rows."""
         return run(self.raw, self.sql[name][0], parameters)
+
+    def insert(self, name: str, rows: Iterable[Sequence[str | int]]) -> int:
+        """Run a statement without RETURNING for each row; return how many were inserted."""
+        return insert(self.raw, self.sql[name][0], rows)
 
     def change(self, name: str, parameters: Parameters) -> int:
         """Run a statement and return how many rows it changed."""

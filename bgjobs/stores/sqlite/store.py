@@ -181,6 +181,8 @@ class SQLiteStore:
         """Store new jobs, settle reserved ones and store progress, all in one transaction."""
         with self._executor.writing() as transaction:
             moment = self._executor.microseconds(now)
+            if not (settle or progress):
+                return Written(writes.enqueue(transaction, enqueue, moment), ())
             # Settled first: a job that ends frees its unique key for the one that follows it.
             ends = writes.settle(transaction, settle, moment, progress)
             jobs = writes.enqueue(transaction, enqueue, moment, ends.written)

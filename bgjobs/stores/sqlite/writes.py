@@ -26,6 +26,7 @@ from bgjobs.stores.sqlite.reads import as_openings
 from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import (
     Ends,
+    are_plain,
     as_asked,
     as_planned,
     by_verb,
@@ -54,20 +55,32 @@ def enqueue(
     jobs = as_planned(jobs, are_free, partial(from_microseconds, now))
     moment = from_microseconds(now)
     wanted = [as_asked(new, moment) for new in jobs]
-    free = list(compress(wanted, are_free))
-    parameters: Parameters = {"jobs": codec.enqueued_json(free), "now": now}
-    if not any(new.repeated or new.request.options.unique_key for new in jobs):
-        if transaction.change("enqueue", parameters) == len(free):
-            return wanted
-        stored = set[str]()  # an id was in the request twice
-    else:
-        stored = {row[0] for row in transaction.run("enqueue", parameters)}
+    stored = _insert(transaction, jobs, list(compress(wanted, are_free)), now)
+    if stored is None:
+        return wanted
     found = [
         _holder(transaction, job, moment) if is_free and str(job.id) not in stored else job
         for job, is_free in zip(wanted, are_free, strict=True)
     ]
     check_duplicates(jobs, found)
     return found
+
+
+def _insert(
+    transaction: Transaction, wanted: Sequence[NewJob], jobs: Sequence[Job], now: int
+) -> Collection[str] | None:
+    """Store the jobs that are wanted; return the ids of those that were stored.
+
+    None if all were, which is the usual case, and needs no ids.
+    """
+    if are_plain(wanted):
+        rows = ((str(job.id), job.name, job.payload, now) for job in jobs)
+        return None if transaction.insert("enqueue_plain", rows) == len(jobs) else ()
+    parameters: Parameters = {"jobs": codec.enqueued_json(jobs), "now": now}
+    if any(new.repeated or new.request.options.unique_key for new in wanted):
+        return {row[0] for row in transaction.run("enqueue", parameters)}
+    # Otherwise one is not stored only if its id was given twice.
+    return None if transaction.change("enqueue", parameters) == len(jobs) else ()
 
 
 def _holder(transaction: Transaction, job: Job, now: datetime) -> Job:

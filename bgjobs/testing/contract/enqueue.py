@@ -1,6 +1,7 @@
 """`write` with new jobs, `find` and `replace`."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
 
 from attrs import evolve
 
@@ -153,15 +154,15 @@ def check_a_repeated_write_leaves_a_reserved_job_as_it_is(store: Store) -> None:
 
 def check_a_repeated_write_does_not_revive_an_ended_job(store: Store) -> None:
     """A job that ended before the write was repeated must not run again."""
-    for settle in ENDS.values():
-        new = NewJob(new_id(), ask(unique_key="k"))
+    for settle, request in product(ENDS.values(), (ask(), ask(unique_key="k"))):
+        new = NewJob(new_id(), request)
         store.write([new], now=NOW)
         [held] = take(store, start(store))
         store.write(settle=[settle(held)], now=NOW)
         ended = store.find(new.id)
-        for one in (new, evolve(new, repeated=True)):
-            assert ids(store.write([one], now=NOW + SECOND).jobs) == [new.id]
-            assert store.find(new.id) == ended
+        again = evolve(new, repeated=True)
+        assert ids(store.write([again], now=NOW + SECOND).jobs) == [new.id]
+        assert store.find(new.id) == ended
     assert enqueued(store) == []
 
 

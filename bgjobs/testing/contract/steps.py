@@ -63,6 +63,8 @@ def at_once(work: Callable[[int], T]) -> list[T]:
 
 def ask(name: str = "mail", payload: str = "{}", **options: Any) -> JobRequest:
     """Return a request; `options` are those of `JobOptions`."""
+    if not options:  # as a worker makes it, which stores may write by another statement
+        return JobRequest(name, payload)
     return JobRequest(name, payload, JobOptions(**options))
 
 

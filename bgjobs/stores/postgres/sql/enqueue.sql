@@ -26,6 +26,34 @@ on conflict do nothing
 returning id, created_at, available_at;
 
 
+-- name: enqueue_plain
+-- Store new jobs with the default options, and return how many were stored and when. Skip a job whose id
+-- is live.
+with stored as (
+    insert into {jobs} (id, {plain_names})
+    select wanted.id, wanted.name, wanted.payload, 0, clock.now, clock.now
+    from
+        unnest(%(id)s::uuid[], %(name)s::text[], %(payload)s::text[])
+            as wanted (id, name, payload)
+        cross join (select coalesce(%(now)s::timestamptz, statement_timestamp())) as clock (now)
+    on conflict do nothing
+    returning created_at
+)
+select count(*), min(created_at) from stored;
+
+
+-- name: enqueue_one
+-- Do the same for one job, but return no row if it was skipped.
+insert into {jobs} (id, {plain_names})
+values (
+    %(id)s, %(name)s, %(payload)s, 0,
+    coalesce(%(now)s::timestamptz, statement_timestamp()),
+    coalesce(%(now)s::timestamptz, statement_timestamp())
+)
+on conflict do nothing
+returning 1, created_at;
+
+
 -- name: refuse_ended
 -- Divide by zero if a job was stored that has ended meanwhile, so that the transaction is rolled back.
 -- `enqueue` cannot see a job that ends while it runs or waits; a later statement can. The client may

@@ -15,6 +15,13 @@ on conflict do nothing
 returning id;
 
 
+-- name: enqueue_plain
+-- Stores one new job with the default options, unless its id is live.
+insert into {jobs} (id, {plain_names})
+values (?1, ?2, ?3, 0, ?4, ?4)
+on conflict do nothing;
+
+
 -- name: find_holder
 -- Returns the live job that has this id, else the one that holds this unique key.
 select {job_columns}
