@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.postgres.codec import Parameters, Row
-from bgjobs.stores.postgres.deadlines import Deadlines, is_alive, shut
+from bgjobs.stores.postgres.deadlines import Deadlines, is_alive, is_quiet, shut
 from bgjobs.stores.postgres.errors import (
     is_read_only,
     lost_prepared,
@@ -116,23 +116,32 @@ class Connections:
             raise ForkedStoreError(self._source.label, self._pid, os.getpid())
 
     @contextmanager
-    def borrowed(self, *, extra: float = 0.0) -> Generator[AnyConnection]:
-        """Lend a connection of the pool, and restore its settings afterwards.
+    def borrowed(
+        self, *, extra: float = 0.0, to_users: bool = False
+    ) -> Generator[AnyConnection]:
+        """Lend a connection of the pool.
 
-        `extra` is by how many seconds the time limit is longer than that of other calls.
+        `extra` is by how many seconds the time limit is longer than that of other calls. The
+        settings of a connection of the user's own pool, and of one that is lent `to_users`, are
+        restored afterwards; only their code changes those of the others.
         """
         seconds = self._call_timeout + extra
         with translated(self._source.label):
             connection = self._take()
         try:
-            with self._deadlines.limit(connection, seconds), self._lent(connection):
-                yield connection
+            with self._deadlines.limit(connection, seconds):
+                if to_users or not self._source.is_ours:
+                    with self._restored(connection), self._lent(connection):
+                        yield connection
+                else:
+                    with self._lent(connection):
+                        yield connection
         except StoreError as error:
             if self._spoils(error):
                 connection.close()
             raise
         finally:
-            if self._source.is_ours and not is_utf8(connection):
+            if to_users and self._source.is_ours and not is_utf8(connection):
                 connection.close()  # the work of `complete` has changed the session's encoding
             if self._wants_writes and takes_no_writes(connection):
                 connection.close()
@@ -141,7 +150,6 @@ class Connections:
 
     @contextmanager
     def _lent(self, connection: AnyConnection) -> Generator[None]:
-        before = {name: getattr(connection, name) for name in _SETTINGS}
         try:
             _apply(connection, _PLAIN)
             self._set_up(connection, ours=self._source.is_ours)
@@ -150,6 +158,14 @@ class Connections:
             with suppress(psycopg.Error):  # it is broken, and the pool replaces it
                 if connection.info.transaction_status != TransactionStatus.IDLE:
                     connection.rollback()
+
+    @contextmanager
+    def _restored(self, connection: AnyConnection) -> Generator[None]:
+        before = {name: getattr(connection, name) for name in _SETTINGS}
+        try:
+            yield
+        finally:
+            with suppress(psycopg.Error):  # it is broken, and the pool replaces it
                 _apply(connection, before)
 
     def _spoils(self, error: StoreError) -> bool:
@@ -198,6 +214,8 @@ class Connections:
         return last
 
     def _is_alive(self, connection: AnyConnection) -> bool:
+        if is_quiet(connection):
+            return True
         with self.limited(connection):
             return is_alive(connection)
 
@@ -212,7 +230,7 @@ class Connections:
         Only errors of beginning and ending it are translated, since the block may be the user's
         code. Both have a time limit even if `extra` is infinite.
         """
-        with self.borrowed(extra=extra) as connection:
+        with self.borrowed(extra=extra, to_users=True) as connection:
             block = connection.transaction()
             with self.limited(connection), translated(self._source.label):
                 block.__enter__()

@@ -8,8 +8,7 @@ statement, but shutting the socket down ends every wait for it.
 import os
 import select
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from math import inf
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -34,11 +33,26 @@ _EVENTS: dict[int, int] = {
 }
 
 
+@final
 @define(eq=False)
 class _Limit:
+    """The block of one call."""
+
+    deadlines: "Deadlines"
     connection: AnyConnection
-    ends_at: float
+    seconds: float
+    ends_at: float = inf
     given_up: bool = False
+
+    def __enter__(self) -> None:
+        self.ends_at = monotonic() + self.seconds
+        self.deadlines.add(self)
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.deadlines.remove(self)
+        if self.given_up and isinstance(error, psycopg.Error | StoreError):
+            text = f"{self.deadlines.label}: no answer within {self.seconds:g} s"
+            raise StoreUnavailableError(text) from error
 
 
 @final
@@ -46,33 +60,19 @@ class Deadlines:
     """Ends overdue calls from a thread, which runs from the first call until `close`."""
 
     def __init__(self, label: str) -> None:
-        self._label = label
+        self.label = label
         self._lock = Lock()
         self._calls: list[_Limit] = []
         self._pause = _LONGEST_PAUSE
         self._stop = Event()
         self._thread: Thread | None = None
 
-    @contextmanager
-    def limit(self, connection: AnyConnection, seconds: float) -> Generator[None]:
+    def limit(self, connection: AnyConnection, seconds: float) -> AbstractContextManager[None]:
         """Limit how long the block may use this connection; infinity sets no limit.
 
         Once the time is over, the connection is lost and `StoreUnavailableError` is raised.
         """
-        if seconds == inf:
-            yield
-            return
-        call = self._begin(connection, seconds)
-        try:
-            yield
-        except (psycopg.Error, StoreError) as error:
-            if not call.given_up:
-                raise
-            text = f"{self._label}: no answer within {seconds:g} s"
-            raise StoreUnavailableError(text) from error
-        finally:
-            with self._lock:
-                self._calls.remove(call)
+        return nullcontext() if seconds == inf else _Limit(self, connection, seconds)
 
     def close(self) -> None:
         """End all calls in progress, and the thread."""
@@ -81,15 +81,19 @@ class Deadlines:
             self._thread.join()
         self._give_up(until=inf)
 
-    def _begin(self, connection: AnyConnection, seconds: float) -> _Limit:
-        call = _Limit(connection, monotonic() + seconds)
+    def add(self, call: _Limit) -> None:
+        """End a call when it is overdue."""
         with self._lock:
             self._calls.append(call)
-            self._pause = min(self._pause, seconds / 4)
+            self._pause = min(self._pause, call.seconds / 4)
             if self._thread is None:
                 self._thread = Thread(target=self._watch, name="bgjobs-deadlines", daemon=True)
                 self._thread.start()
-        return call
+
+    def remove(self, call: _Limit) -> None:
+        """Leave a call alone, which has ended."""
+        with self._lock:
+            self._calls.remove(call)
 
     def _watch(self) -> None:
         while not self._stop.wait(self._pause):
@@ -136,16 +140,18 @@ def shut(connection: AnyConnection) -> None:
         ours.shutdown(socket.SHUT_RDWR)
 
 
-def is_alive(connection: AnyConnection) -> bool:
-    """Whether an idle connection still leads to the server.
+def is_quiet(connection: AnyConnection) -> bool:
+    """Whether an idle connection is open, and no data has arrived unasked.
 
-    Only if data has arrived unasked, such as the server's message that it closes the
-    connection, is the server asked, which costs a round trip.
+    Such data may be the server's message that it closes the connection.
     """
+    return not (connection.closed or _has_data(connection.fileno()))
+
+
+def is_alive(connection: AnyConnection) -> bool:
+    """Whether an idle connection still leads to the server, by a round trip."""
     if connection.closed:
         return False
-    if not _has_data(connection.fileno()):
-        return True
     try:
         # By libpq: the driver's cursors would prepare a statement that runs often.
         answer = connection.pgconn.exec_(b"")
