@@ -78,6 +78,7 @@ async def open_services(services: ClientServices, *, migrates: bool) -> AsyncGen
         Event: Set it when nothing but the last calls of the store is left to do.
     """
     bus, threads = services.bus, services.dispatch.threads
+    timeouts = services.enqueues.timeouts
     shutdown_timeout = ShutdownTimeout(services.store, services.clock)
     async with (
         run_beside(bus.deliveries.run, stop=bus.close),
@@ -85,6 +86,7 @@ async def open_services(services: ClientServices, *, migrates: bool) -> AsyncGen
         _open_store(services, migrates=migrates),
         run_beside(shutdown_timeout.run, stop=shutdown_timeout.cancel),
         _run_notifier(services.notifier),
+        run_beside(partial(run_shielded, timeouts.run), stop=timeouts.stop),
         run_beside(services.enqueues.run, stop=services.enqueues.finish),
     ):
         yield shutdown_timeout.begun

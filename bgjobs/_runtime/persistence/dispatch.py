@@ -18,6 +18,7 @@ from anyio.lowlevel import checkpoint
 from bgjobs._core.clock import Clock
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.persistence.threads import StoreThreads
+from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
 from bgjobs.stores.port import Store
@@ -114,9 +115,18 @@ class Dispatch:
         return answer
 
     def begin(
-        self, name: str, work: Callable[[], T], then: Callable[[T | BaseException], None]
+        self,
+        name: str,
+        work: Callable[[], T],
+        then: Callable[[T | BaseException], None],
+        *,
+        afterwards: Callable[[], object] | None = None,
+        waiter: Waiter | None = None,
     ) -> None:
-        """Begin a call that no task waits for; `then` gets its result or its error."""
+        """Begin a call that no task waits for; `then` gets its result or its error.
+
+        See `StoreThreads.begin`; `waiter` is that of the task that waits for `then`.
+        """
         started = self._clock.monotonic()
 
         def ended(answer: T, error: BaseException | None) -> None:
@@ -131,7 +141,7 @@ class Dispatch:
         try:
             self._bus.emit(StoreCalled, name)
         finally:
-            self.threads.begin(work, ended)
+            self.threads.begin(work, ended, afterwards, waiter)
 
     async def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a verb, and retry it while the store is unavailable, up to `store_timeout`."""

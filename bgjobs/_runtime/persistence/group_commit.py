@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import final
 
-from anyio import Event, move_on_after
+from anyio import Event
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.jobs import Job, Reservation
@@ -24,6 +24,8 @@ from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.lost_answers import was_cancelled, was_settled
 from bgjobs._runtime.persistence.ticket import WRITTEN, ReportSource, Ticket, answer_error
+from bgjobs._runtime.persistence.timeouts import Timeouts
+from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.stores.types import NewJob, Notice, Written
 
@@ -49,6 +51,8 @@ class GroupCommit:
         self._dispatch = dispatch
         self._clock = clock
         self._timeout = timeout
+        self.timeouts: Timeouts = Timeouts(timeout)
+        """Limits how long `enqueue` waits; a task has to run it."""
         self._notifier = notifier
         """Notifies other processes of the jobs that are enqueued here, where they need it."""
         self._waiting: list[Ticket] = []
@@ -75,8 +79,7 @@ class GroupCommit:
         """
         await raise_if_cancelled()  # or the batch could begin before the cancellation arrives
         ticket = Ticket(jobs, None)
-        with move_on_after(self._timeout):
-            await self._write_awaited(ticket)
+        await self._write_awaited(ticket, self.timeouts)
         stored = self._answer_of(ticket).jobs
         if self._notifier is not None and not ticket.announced:
             self._notifier.add(Notice(frozenset(ticket.names)))
@@ -111,15 +114,15 @@ class GroupCommit:
         `take` is called in one turn of the event loop for all tickets of a batch, first for
         those that were refused. While the store is unavailable the ticket waits.
         """
-        if self._ended:
-            ticket.take(self._ended_error())
-        elif self._busy or self._waiting:  # the task takes it with the next batch
-            self._waiting.append(ticket)
-        elif self._crowded or self._clock.inline:
-            self._waiting.append(ticket)
-            self._work.set()
-        else:
+        if self._begins_alone:
             self._begin_alone(ticket)
+        elif self._ended:
+            ticket.take(self._ended_error())
+        else:
+            is_first = not (self._busy or self._waiting)
+            self._waiting.append(ticket)
+            if is_first:  # else the task takes it with the next batch
+                self._work.set()
 
     def submit_together(self, tickets: Sequence[Ticket]) -> None:
         """Write tickets like `submit`, in one batch up to its limits."""
@@ -161,14 +164,28 @@ class GroupCommit:
         label = self._dispatch.store.label
         return StoreError(f"{label}: the application ends, so nothing more is written")
 
-    async def _write_awaited(self, ticket: Ticket) -> None:
-        done = ticket.done = Event()
+    async def _write_awaited(self, ticket: Ticket, timeouts: Timeouts | None = None) -> None:
+        waiter = self._dispatch.threads.free_waiter if self._begins_alone else None
+        done = ticket.done = Event() if waiter is None else waiter
+        if timeouts is not None:
+            timeouts.watch(ticket)
         try:
-            self.submit(ticket)
-            await done.wait()
+            if waiter is None:
+                self.submit(ticket)
+                await done.wait()
+            else:
+                with waiter:
+                    self._begin_alone(ticket, waiter)
+                    await waiter.wait()
         except BaseException:  # a cancellation, or a Ctrl-C in a listener
             ticket.done = None
             raise
+
+    @property
+    def _begins_alone(self) -> bool:
+        """Whether a write begins at once, without the task, as no other one gathers."""
+        gathers = self._busy or self._waiting or self._crowded or self._clock.inline
+        return not (gathers or self._ended)
 
     def _answer_of(self, ticket: Ticket) -> Written:
         if isinstance(ticket.answer, BaseException):
@@ -180,23 +197,27 @@ class GroupCommit:
             raise StoreUnavailableError(text) from ticket.failure
         return ticket.answer
 
-    def _begin_alone(self, ticket: Ticket) -> None:
+    def _begin_alone(self, ticket: Ticket, waiter: Waiter | None = None) -> None:
         """Begin to write a ticket without the task, which saves two turns of the loop."""
         if self._notifier is not None and ticket.enqueue:
             ticket.announced = self._notifier.piggyback(ticket.names)
         self._busy = True
         self._dispatch.begin(
-            "write", partial(self._write_alone, ticket), partial(self._ended_alone, ticket)
+            "write",
+            partial(self._write_alone, ticket),
+            partial(self._ended_alone, ticket),
+            afterwards=partial(self._announce, ticket.announced) if ticket.announced else None,
+            waiter=waiter,
         )
 
     def _write_alone(self, ticket: Ticket) -> Written:
         store, now = self._dispatch.store, self._clock.store_now()
         jobs, settlements, reports = _rows([ticket])
-        written = store.write(jobs, settlements, progress=reports, now=now)
-        if ticket.announced:
-            with suppress(StoreError):  # then the other processes find the jobs by polling
-                store.notify(ticket.announced)
-        return written
+        return store.write(jobs, settlements, progress=reports, now=now)
+
+    def _announce(self, notice: Notice) -> None:
+        with suppress(Exception):  # then the other processes find the jobs by polling
+            self._dispatch.store.notify(notice)
 
     def _ended_alone(self, ticket: Ticket, written: Written | BaseException) -> None:
         self._busy = False

@@ -35,6 +35,7 @@ from bgjobs._runtime.cancellation import (
     raise_if_cancelled,
     run_shielded,
 )
+from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError
 
 T = TypeVar("T")
@@ -56,6 +57,10 @@ class _Call:
     work: Callable[[], Any]
     then: Callable[[Any, BaseException | None], None]
     """Called on the event loop with the result or the error."""
+    afterwards: Callable[[], object] | None = None
+    """Called in the thread after the call has been answered, unless it has raised an error."""
+    waiter: Waiter | None = None
+    """Wakes the task that waits for this call, instead of the task `StoreThreads.run`."""
     context: Context = field(factory=copy_context)
     answer: Any = None
     error: BaseException | None = None
@@ -70,6 +75,12 @@ class _Call:
             self.error = StoreError(f"a call of the store raised {type(error).__name__}")
             self.error.__cause__ = error
 
+    def follow_up(self) -> None:
+        """Do what is left to do once the call has been answered."""
+        if self.error is None and self.afterwards is not None:
+            time.sleep(GIL_YIELD)  # so that the event loop handles the answer first
+            self.context.run(self.afterwards)
+
 
 @final
 class StoreThreads:
@@ -83,6 +94,9 @@ class StoreThreads:
         self._wake_sent = False
         self._finished = False
         self._ended = False
+        self._waited: _Call | None = None
+        """The call for which a task waits by the waiter."""
+        self._waiter: Waiter | None = None
 
     async def run(self) -> None:
         """Run calls until `finish`. Shielded from cancellation, because tasks wait for calls.
@@ -95,6 +109,7 @@ class StoreThreads:
         sender.setblocking(False)
         with CancelScope(shield=True), sender, receiver:
             self._wake_socket = sender
+            self._waiter = waiter = Waiter(self._answer, self._take_back)
             try:
                 for number in range(self._size):
                     name = f"bgjobs-store-{number}"
@@ -106,6 +121,8 @@ class StoreThreads:
             finally:
                 self._end(threads)
                 self._wake_socket = None  # it is closed now
+                self._waiter = None
+                waiter.close()
 
     def finish(self) -> None:
         """Make `run` end. Call it when no task waits for a call."""
@@ -136,20 +153,42 @@ class StoreThreads:
         return answer
 
     def begin(
-        self, work: Callable[[], Any], then: Callable[[Any, BaseException | None], None]
+        self,
+        work: Callable[[], Any],
+        then: Callable[[Any, BaseException | None], None],
+        afterwards: Callable[[], object] | None = None,
+        waiter: Waiter | None = None,
     ) -> None:
         """Call `work` in a thread, and then `then` on the event loop.
 
-        No task waits for the call, which saves two turns of the loop. `then` may raise nothing
-        but a Ctrl-C that interrupts it, and must have done its work by then.
+        No task waits for the call, which saves two turns of the loop, or the one in the block
+        of `waiter` does. `then` may raise nothing but a Ctrl-C that interrupts it, and must
+        have done its work by then. If `work` has returned, `afterwards` is called in the
+        thread; nothing waits for it but `finish`.
         """
-        call = _Call(work, then)
+        call = _Call(work, then, afterwards, waiter)
         if self._ended:
             call.run()
             then(call.answer, call.error)
+            call.follow_up()
             return
         self._calls.put(call)
+        if waiter is not None:  # its task waits at once, which releases the lock
+            self._waited = call
+            return
         time.sleep(GIL_YIELD)  # so that the waiting thread takes the lock of the interpreter
+
+    @property
+    def free_waiter(self) -> Waiter | None:
+        """What wakes a task that waits for its own call; None while another task has it."""
+        waiter = self._waiter
+        return None if waiter is None or waiter.is_taken else waiter
+
+    def _take_back(self) -> None:
+        """Handle the end of a call in `run`, because the task of the waiter has left."""
+        if self._waited is not None:
+            self._waited.waiter = None
+        self._wake_loop()  # the call may have ended before it could see that
 
     async def _answer_next(self, receiver: socket.socket) -> None:
         try:
@@ -188,8 +227,12 @@ class StoreThreads:
         while (call := self._calls.get()) is not None:
             call.run()
             self._done.append(call)
-            del call  # a waiting thread must not keep an error and its frames alive
-            self._wake_loop()
+            if (waiter := call.waiter) is not None:
+                waiter.wake()
+            else:
+                self._wake_loop()
+            call.follow_up()
+            del call, waiter  # a waiting thread must not keep an error and its frames alive
 
     def _wake_loop(self) -> None:
         if not self._wake_sent and self._wake_socket is not None:

@@ -8,6 +8,7 @@ from attrs import define, evolve, field
 
 from bgjobs._core.jobs import Reservation
 from bgjobs._core.settlements import Report, Settlement
+from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.types import NewJob, Notice, Written
 
@@ -34,7 +35,7 @@ class Ticket:
 
     enqueue: Sequence[NewJob]
     settlement: Settlement | None
-    done: Event | None = field(default=None, init=False)
+    done: Event | Waiter | None = field(default=None, init=False)
     answer: Written | BaseException | None = field(default=None, init=False)
     """None until it is known; the error of a write that was refused."""
     failure: StoreUnavailableError | None = field(default=None, init=False)
@@ -59,8 +60,13 @@ class Ticket:
         An error that it raises ends `GroupCommit.run`, after the answers of the same batch.
         """
         self.answer = answer
-        if self.done is not None:
-            self.done.set()
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """End the wait for it, if a task waits."""
+        done, self.done = self.done, None
+        if done is not None:
+            done.set()
 
     def repeat(self, failure: StoreUnavailableError | None = None) -> None:
         """Prepare it to be written once more; `failure` if the store was unavailable."""
