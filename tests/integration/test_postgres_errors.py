@@ -355,7 +355,8 @@ def test_a_fork_is_refused_and_leaves_the_parent_alone(store: PostgresStore) -> 
 def test_an_ended_job_is_not_stored_again(store: PostgresStore) -> None:
     job = reserve_one(store)
     assert store.complete(job.reservation, lambda _: None)
-    [again] = store.write([NewJob(job.id, JobRequest("work", "[]"))]).jobs
+    repeated = NewJob(job.id, JobRequest("work", "[]"), repeated=True)
+    [again] = store.write([repeated]).jobs
     assert again.id == job.id
     assert store.count().waiting == 0
     assert store.prune("succeeded", timedelta(0), limit=10) == 1

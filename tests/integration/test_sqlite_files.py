@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from bgjobs._core.ids import new_id
 from bgjobs.errors import (
@@ -228,7 +229,8 @@ def test_a_write_repeated_after_its_job_has_ended_stores_nothing(
     first = sqlite_store.write([new], now=NOW)
     held = take(sqlite_store, start(sqlite_store))
     sqlite_store.write(settle=[succeed(held[0])], now=NOW)
-    assert list(sqlite_store.write([new], now=NOW).jobs) == list(first.jobs)
+    again = sqlite_store.write([evolve(new, repeated=True)], now=NOW)
+    assert list(again.jobs) == list(first.jobs)
     assert list(enqueued(sqlite_store)) == []
 
 

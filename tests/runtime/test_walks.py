@@ -64,20 +64,20 @@ class Walk:
         self._statement = statement
         self._call = Call()
         monkeypatch.setattr(StoreThreads, "begin", self._beginning(StoreThreads.begin))
-        for verb in ("run", "change"):
+        for verb in ("run", "change", "insert"):
             method, function = getattr(executor.Transaction, verb), getattr(executor, verb)
             monkeypatch.setattr(executor.Transaction, verb, self._choosing(method))
             monkeypatch.setattr(executor, verb, self._recording(function))
 
     def _beginning(self, method: Any) -> Any:
-        def begin(threads: StoreThreads, work: Any, then: Any) -> None:
+        def begin(threads: StoreThreads, work: Any, *more: Any) -> None:
             files = frozenset(files_below(sys._getframe()))
 
             def recorded() -> Any:
                 self._call.files = files
                 return work()
 
-            method(threads, recorded, then)
+            method(threads, recorded, *more)
 
         return begin
 
@@ -157,7 +157,7 @@ BATCHED = {
 async def test_an_enqueue_passes_nine_files(
     sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    walk = Walk(monkeypatch, "enqueue")
+    walk = Walk(monkeypatch, "enqueue_plain")
     async with bgjobs.run(config(sqlite_path)) as bg:
         await bg.enqueue(send.request())
     assert walk.files == {"_runtime/client.py", "_runtime/persistence/enqueue.py", *BATCHED}

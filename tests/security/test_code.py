@@ -190,7 +190,7 @@ _INDEXES = {
 _TRIGGERS = {"failed_job_added", "failed_job_deleted"}
 _KINDS = (
     *("job", "succeeded", "failed", "cancelled", "unreadable"),
-    *("enqueued", "settled", "kept", "measured"),
+    *("enqueued", "plain", "settled", "kept", "measured"),
 )
 _WHATS = ("columns", "cut", "limits", "names", "set", "values", "held", "sums")
 _LISTS = {f"{kind}_{what}" for kind in _KINDS for what in _WHATS}

@@ -102,7 +102,9 @@ def test_sqlite_takes_every_mutant(sqlite: SQLiteFile) -> None:
     with sqlite.store(), sqlite.connect() as connection:
         for mutant in (one for one in ALL if one.dialect == "sqlite"):
             for part in filled(mutant.text):
-                values = dict.fromkeys(re.findall(r":(\w+)", part))
+                places = len({*re.findall(r"\?(\d)", part)})
+                named = dict.fromkeys(re.findall(r":(\w+)", part))
+                values = [None] * places if places else named
                 connection.execute(f"explain {part}", values)
 
 

@@ -186,8 +186,9 @@ class StoreThreads:
 
     def _take_back(self) -> None:
         """Handle the end of a call in `run`, because the task of the waiter has left."""
-        if self._waited is not None:
-            self._waited.waiter = None
+        waited, self._waited = self._waited, None
+        if waited is not None:
+            waited.waiter = None
         self._wake_loop()  # the call may have ended before it could see that
 
     async def _answer_next(self, receiver: socket.socket) -> None:
@@ -213,6 +214,8 @@ class StoreThreads:
         interruption: BaseException | None = None
         while self._done:
             call = self._done.popleft()
+            if call is self._waited:  # it must not keep an error and its frames alive
+                self._waited = None
             try:
                 call.then(call.answer, call.error)
             except BaseException as error:  # noqa: BLE001 - raised below, when all are answered

@@ -80,8 +80,8 @@ def test_duplicates_are_found_without_the_fence(env: Environment) -> None:
         until=has_duplicates,
     )
     outcome = run_phase(plan, env)
-    duplicated = [one.text for one in outcome.violations if one.kind == "duplicated"]
-    assert any("2 effects" in text for text in duplicated), "\n".join(lines([outcome]))
+    found = {one.kind for one in outcome.violations}
+    assert "duplicated" in found, "\n".join(lines([outcome]))
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ async def test_single_jobs_are_announced_with_their_write(app: Harness) -> None:
     store = Wrapped(real, write=write, notify=notify)
     async with bgjobs.run(app.config(store=store, queues=[], enqueue_only=[note])) as bg:
         await bg.enqueue(note.request(1))
-        assert calls == (["write", "notify"] if real.needs_notify else ["write"])
+    assert calls == (["write", "notify"] if real.needs_notify else ["write"])
 
 
 async def test_a_wakeup_set_several_times_wakes_once() -> None:
