@@ -74,7 +74,7 @@ def _insert(
     None if all were, which is the usual case, and needs no ids.
     """
     if are_plain(wanted):
-        rows = ((str(job.id), job.name, job.payload, now) for job in jobs)
+        rows = ((str(job.id), job.name, job.payload, now, now) for job in jobs)
         return None if transaction.insert("enqueue_plain", rows) == len(jobs) else ()
     parameters: Parameters = {"jobs": codec.enqueued_json(jobs), "now": now}
     if any(new.repeated or new.request.options.unique_key for new in wanted):

@@ -18,7 +18,7 @@ returning id;
 -- name: enqueue_plain
 -- Stores one new job with the default options, unless its id is live.
 insert into {jobs} (id, {plain_names})
-values (?1, ?2, ?3, 0, ?4, ?4)
+values (?, ?, ?, 0, ?, ?)
 on conflict do nothing;
 
 
