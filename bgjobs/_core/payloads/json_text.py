@@ -53,27 +53,27 @@ def dump(value: dict[str, Any]) -> str:
 def _encoder() -> Callable[[Any], str]:
     """Return a function that does what `json.JSONEncoder.encode` does.
 
-    `encode` makes an encoder in C for each call, which takes longer than its work. Python keeps
-    the class of these as a detail of its own, so `encode` is used where it lacks it.
+    `encode` makes an encoder in C for each call, which takes longer than its work. The class of
+    these is a detail of Python, so `encode` is used where it is missing or differs.
     """
     settings = json.JSONEncoder(
         ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
     )
     make: Any = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
+    try:
+        in_c = make(
+            None,  # no check of cycles
+            settings.default,
+            json.encoder.encode_basestring,
+            None,  # no indentation
+            settings.key_separator,
+            settings.item_separator,
+            settings.sort_keys,
+            settings.skipkeys,
+            settings.allow_nan,
+        )
+    except TypeError:
         return settings.encode
-    encode_text = json.encoder.encode_basestring
-    in_c = make(
-        None,  # no check of cycles
-        settings.default,
-        encode_text,
-        None,  # no indentation
-        settings.key_separator,
-        settings.item_separator,
-        settings.sort_keys,
-        settings.skipkeys,
-        settings.allow_nan,
-    )
     return lambda value: "".join(in_c(value, 0))
 
 
