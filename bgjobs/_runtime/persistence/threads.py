@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, final
@@ -75,11 +76,12 @@ class _Call:
             self.error = StoreError(f"a call of the store raised {type(error).__name__}")
             self.error.__cause__ = error
 
-    def follow_up(self) -> None:
-        """Do what is left to do once the call has been answered."""
-        if self.error is None and self.afterwards is not None:
-            time.sleep(GIL_YIELD)  # so that the event loop handles the answer first
-            self.context.run(self.afterwards)
+    @property
+    def follow_up(self) -> Callable[[], object] | None:
+        """What is left to do once the call has been answered."""
+        if self.error is not None or self.afterwards is None:
+            return None
+        return partial(self.context.run, self.afterwards)
 
 
 @final
@@ -170,7 +172,8 @@ class StoreThreads:
         if self._ended:
             call.run()
             then(call.answer, call.error)
-            call.follow_up()
+            if (follow_up := call.follow_up) is not None:
+                follow_up()
             return
         self._calls.put(call)
         if waiter is not None:  # its task waits at once, which releases the lock
@@ -230,12 +233,16 @@ class StoreThreads:
         while (call := self._calls.get()) is not None:
             call.run()
             self._done.append(call)
-            if (waiter := call.waiter) is not None:
+            waiter, follow_up = call.waiter, call.follow_up
+            del call  # a waiting thread must not keep an error and its frames alive
+            if waiter is not None:
                 waiter.wake()
             else:
                 self._wake_loop()
-            call.follow_up()
-            del call, waiter  # a waiting thread must not keep an error and its frames alive
+            if follow_up is not None:
+                time.sleep(GIL_YIELD)  # so that the event loop handles the answer first
+                follow_up()
+            del follow_up
 
     def _wake_loop(self) -> None:
         if not self._wake_sent and self._wake_socket is not None:

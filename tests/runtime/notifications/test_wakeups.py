@@ -63,9 +63,17 @@ def jobs_for(*workers: str) -> Notice:
 
 
 async def is_set(wakeup: Wakeup) -> bool:
-    with anyio.move_on_after(0.01) as scope:
+    woken: list[Wakeup] = []
+
+    async def wait() -> None:
         await wakeup.wait()
-    return not scope.cancelled_caught
+        woken.append(wakeup)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    return bool(woken)
 
 
 def made(store: Any, clock: Clock) -> Notifier:
