@@ -83,27 +83,30 @@ def check_a_parent_is_not_replaced(store: ParentStore) -> None:
 
 def check_children_of_a_live_parent_are_not_pruned(store: ParentStore) -> None:
     """They are once it has ended, and their rows with them; other jobs are pruned before."""
-    for name in (CHILD, "mail"):
-        put_one(store, name)
-        [other] = take(store, start(store), [name])
-        store.write(settle=[succeed(other)], now=NOW)
+    for name in (None, CHILD):
+        _prune_beside_live_parents(store, name)
+
+
+def _prune_beside_live_parents(store: ParentStore, name: str | None) -> None:
+    late = NOW + DAY
+
+    def pruned() -> int:
+        return sum(
+            store.prune(state, timedelta(0), name=name, limit=10, now=late) for state in ENDS
+        )
+
+    for settle in ENDS.values():
+        put_one(store, CHILD)
+        [other] = take(store, start(store), [CHILD])
+        store.write(settle=[settle(other)], now=NOW)
     held, owner = hold(store), start(store, 10 * DAY)
     for parent, settle in ((held.reservation, succeed), (owner, fail)):
         store.write(settle=[settle(held_child(store, parent))], now=NOW)
     [waiting] = bear(store, held.reservation, "w")
     store.operations.cancel([waiting.id], NO, now=NOW)
-    late = NOW + DAY
-
-    def pruned() -> int:
-        return sum(
-            store.prune(state, timedelta(0), name=name, limit=10, now=late)
-            for state in ENDS
-            for name in (CHILD, None)
-        )
-
-    assert (pruned(), pruned()) == (2, 0)
+    assert (pruned(), pruned()) == (len(ENDS), 0)
+    put_one(store, "another")
     start(store, 10 * DAY)
-    put_one(store)
     store.write(settle=[succeed(held)], now=late)
     store.close_owners([owner], now=NOW)
     assert pruned() == 3
