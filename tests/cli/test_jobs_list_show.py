@@ -273,7 +273,7 @@ def bad(call: Call) -> str:
 def test_an_unreadable_row_is_listed_and_shown_with_its_reason(call: Call, bad: str) -> None:
     answer = call("jobs", "list", "--unreadable")
     [row] = call("jobs", "list", "--unreadable", "--json").json
-    shown = call("jobs", "show", bad[:13])
+    shown = call("jobs", "show", bad[:-4])
     whole = call("jobs", "show", bad, "--payload", "--json")
 
     assert (answer.code, answer.err) == (0, "")
