@@ -4,6 +4,8 @@ compare     bgjobs beside other libraries and bare SQL, in one run and in altern
 extras      other handlers, more processes, lateness, memory and idle cost of bgjobs
 growth      how claims, drains and memory grow with the backlog, the names and the history
 claim       what one reserve costs, with its query plan
+lone        the steps of one enqueue beside a bare commit
+held        what an open transaction elsewhere costs, while many jobs end
 operators   the duration of pages, searches, lookups and counts on many failed jobs
 web         the duration of the pages over large tables, and the cost of open browsers
 activity    the cost of counting how runs end

@@ -20,6 +20,7 @@ from benchmarks.measures import (
     extras,
     growth,
     guard,
+    held,
     lone,
     nurseries,
     operators,
@@ -45,6 +46,7 @@ SUBCOMMANDS: Mapping[
     "web": web.run,
     "activity": activity.run,
     "lone": lone.run,
+    "held": held.run,
     "nurseries": nurseries.run,
     "schedules": schedules.run,
     "guard": guard.run,
@@ -88,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         "--rounds",
         type=_count,
         help="default: 1 of extras, growth and operators, 2 of web (6 of its drains), "
-        "3 of compare, 10 of activity, 15 of guard, else 5",
+        "3 of compare and held, 10 of activity, 15 of guard, else 5",
     )
     names = [one.name for one in SYSTEMS]
     add(

@@ -8,7 +8,7 @@ gone with the process, and each change copies the dicts: it is for reading and f
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -26,6 +26,7 @@ from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import COUNTED
 from bgjobs.stores.types import (
+    FROM_THE_START,
     Cancel,
     Cap,
     Counts,
@@ -36,6 +37,7 @@ from bgjobs.stores.types import (
     NewJob,
     Notice,
     Owner,
+    Position,
     Renewal,
     Report,
     Settlement,
@@ -151,6 +153,7 @@ class MemoryStore:
         limit: int,
         *,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,  # noqa: ARG002 - no look becomes slow
         now: datetime | None = None,
     ) -> Sequence[Job]:
         moment = _moment(now)
@@ -165,6 +168,7 @@ class MemoryStore:
         *,
         planned: bool = True,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,  # noqa: ARG002 - no look becomes slow
         now: datetime | None = None,
     ) -> timedelta | None:
         moment, rows = _moment(now), self._seen()

@@ -87,6 +87,14 @@ class Tables(Protocol):
         """
         ...
 
+    def open_transaction(self) -> AbstractContextManager[None]:
+        """Keep a transaction open that can see all rows of now, for the length of the block."""
+        ...
+
+    def server_processes(self) -> Sequence[int]:
+        """Return the ids of the processes of this machine that serve connections to it."""
+        ...
+
     def explain(self, statement: str | bytes, values: Mapping[str, Any]) -> str:
         """Return how the database executes a statement, and undo what it changed."""
         ...

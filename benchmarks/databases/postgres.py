@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.databases.ports import ROW_ID, Address, Database, Population, Tables
 from benchmarks.databases.scratch import PostgresScratch, checkpoint, connected, url_of
+from benchmarks.processes.cpu import is_postgres
 from bgjobs import PostgresStore
 
 TABLES = (
@@ -115,6 +116,17 @@ class PostgresTables:
     def fill_failed(self, failed: int, unreadable: int, before: int = 0) -> None:
         for statement, count in ((FAILED, failed), (UNREADABLE, unreadable)):
             self._execute(statement, {"row_id": ROW_ID, "count": count, "before": before})
+
+    @contextmanager
+    def open_transaction(self) -> Iterator[None]:
+        with psycopg.connect(self.address.dsn) as connection:
+            connection.execute("set transaction isolation level repeatable read")
+            connection.execute("select")  # this takes the snapshot
+            yield
+
+    def server_processes(self) -> Sequence[int]:
+        query = "select pid from pg_stat_activity where datname = current_database()"
+        return [pid for (pid,) in self._connection.execute(query) if is_postgres(pid)]
 
     def explain(self, statement: str | bytes, values: Mapping[str, Any]) -> str:
         text = statement if isinstance(statement, bytes) else statement.encode()

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -96,6 +96,16 @@ class SQLiteTables:
         with opened(self):
             # A retry of no jobs adds the words of the new errors to the search index.
             self.store.operations.retry([])
+
+    @contextmanager
+    def open_transaction(self) -> Iterator[None]:
+        with closing(sqlite3.connect(self.address.options["path"])) as connection:
+            connection.execute("begin")
+            connection.execute("select count(*) from bgjobs_owners")
+            yield
+
+    def server_processes(self) -> Sequence[int]:
+        return ()
 
     def explain(self, statement: str | bytes, values: Mapping[str, Any]) -> str:
         text = statement.decode() if isinstance(statement, bytes) else statement

@@ -29,7 +29,7 @@ from benchmarks.report.figures import Figure, quantile, scale_note, table, write
 from benchmarks.systems.bgjobs import CONCURRENCY
 
 SLOTS = (10, 100, 500)
-PROCESSES = 4
+PROCESSES = (1, 2, 4)
 DRAIN, LARGE, SMALLER = 20_000, 1_000_000, 100_000
 DELAYED, LONGEST_DELAY = 200, 4.0
 """The jobs whose lateness is measured, and the seconds within which they are due at random."""
@@ -138,10 +138,10 @@ def steps(options: Options) -> list[Step]:
         "drain of plain functions": {"job": "sync"},
         "drain with a listener": {"listener": True},
     }
-    group = f"drain by {PROCESSES} processes"
+    groups = {size: f"drain by {size} process{'es' * (size > 1)}" for size in PROCESSES}
     return [
         *(Step(title, partial(_drain, title, jobs, 1, more)) for title, more in drains.items()),
-        Step(group, partial(_drain, group, 2 * jobs, PROCESSES, {})),
+        *(Step(one, partial(_drain, one, 2 * jobs, size, {})) for size, one in groups.items()),
         Step("lateness", partial(_lateness, options)),
         Step("idleness", partial(_idleness, options)),
         Step("progress", partial(progress_reports, options.seconds(REPORTING))),
@@ -164,8 +164,13 @@ def _drain(
     with database.tables() as tables:
         tables.fill(Population(waiting=jobs))
         drained = drain_all(tables, _settings(backend, **more), jobs, size)
-    cpu = (drained.cpu_micros, "us/job")
-    return {title: (drained.jobs_per_second, "jobs/s"), f"CPU of {title}": cpu}
+    values = {
+        title: (drained.jobs_per_second, "jobs/s"),
+        f"CPU of {title}": (drained.cpu_micros, "us/job"),
+    }
+    if drained.server_cpu_micros:
+        values[f"CPU of the server in {title}"] = (drained.server_cpu_micros, "us/job")
+    return values
 
 
 def _lateness(options: Options, database: Database, backend: str) -> Values:

@@ -11,6 +11,7 @@ from typing import Any, final
 from attrs import field, frozen
 
 from benchmarks.databases.ports import Tables
+from benchmarks.processes.cpu import cpu_seconds_of_all
 from benchmarks.processes.messages import runs_in
 from benchmarks.processes.parameters import Parameters
 from benchmarks.processes.parent import Process, ProcessTimeoutError, child, worker_command
@@ -38,6 +39,8 @@ class Drained:
     cpu_micros: float
     peak_rss: float
     """MiB, of all workers together."""
+    server_cpu_micros: float = 0.0
+    """0 where no server of this machine serves the workers."""
 
 
 @final
@@ -117,6 +120,7 @@ def drain_all(tables: Tables, options: Mapping[str, Any], jobs: int, size: int =
         AssertionError: A job did not run exactly once, or the drain took too long.
     """
     tables.analyze()
+    before = cpu_seconds_of_all(tables.server_processes())
     with worker_group(tables, options, jobs, size=size) as group:
         end = monotonic() + DRAIN_TIMEOUT
         while not group.is_near_end(jobs) and not group.first:
@@ -130,11 +134,12 @@ def drain_all(tables: Tables, options: Mapping[str, Any], jobs: int, size: int =
         if size == 1 and not group.first:
             group.first.update(group.workers[0].wait("finished", END_TIMEOUT))
         peak = group.peak_rss()
+        of_server = cpu_seconds_of_all(tables.server_processes()) - before
         messages = group.stop()
     check_ran_once(messages, jobs)
     seconds = (ended - min(one["first"] for one in messages if one["first"])) / 1e9
     cpu = group.first["cpu"] if size == 1 else sum(one["cpu"] for one in messages)
-    return Drained(jobs / seconds, cpu / jobs * 1e6, peak)
+    return Drained(jobs / seconds, cpu / jobs * 1e6, peak, of_server / jobs * 1e6)
 
 
 def drain_first(

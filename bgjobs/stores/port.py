@@ -20,7 +20,7 @@ reports them in a `Listing`. A method that returns one job raises `UnreadableJob
 what it was given, such as one in memory, has no unreadable rows.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -33,12 +33,14 @@ from bgjobs.stores.change_source import ChangeSource
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.types import (
+    FROM_THE_START,
     Cancel,
     Counts,
     Fail,
     HookedEnd,
     NewJob,
     Notice,
+    Position,
     Renewal,
     Written,
 )
@@ -203,6 +205,7 @@ class Store(Protocol):
         limit: int,
         *,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`.
@@ -212,7 +215,7 @@ class Store(Protocol):
 
         For a worker in `caps`, the jobs that are reserved by all owners together stay within
         its cap. A call may then return fewer jobs than are available; the next one returns the
-        rest.
+        rest. For a worker in `after`, it may overlook the jobs that `Position` names.
 
         Returns:
             0 to `limit` jobs, each once, ordered by (priority, available_at, id).
@@ -225,12 +228,14 @@ class Store(Protocol):
         *,
         planned: bool = True,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,
         now: datetime | None = None,
     ) -> timedelta | None:
         """Return the time until the first unreserved job of these workers is due.
 
         With `planned` False, occurrences of scheduled jobs are left out. The jobs of a worker
-        that has reached its cap are due when its rate allows another one.
+        that has reached its cap are due when its rate allows another one. `after` is that of
+        `reserve`.
 
         Returns:
             Zero or less when a job is due already; None when there is no such job.

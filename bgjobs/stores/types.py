@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import final
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from bgjobs._core.settlements import (
 
 __all__ = [
     "ANY_CHANGE",
+    "FROM_THE_START",
     "SCHEMA_VERSION",
     "Cancel",
     "Cancelled",
@@ -42,6 +44,7 @@ __all__ = [
     "Owner",
     "PastEnd",
     "PastReservation",
+    "Position",
     "Renewal",
     "Report",
     "Requeue",
@@ -73,6 +76,24 @@ class NewJob:
     It is called in the transaction, in the thread that writes, and only if the job is stored.
     `request` is an estimate until then, with the same worker, payload and unique key.
     """
+
+
+@final
+@frozen(order=True)
+class Position:
+    """The place of a job among those of its worker that have the default priority.
+
+    A store that looks for jobs after a position may overlook those at the position and before
+    it, and no others: neither those of other priorities nor those of other workers. A store
+    whose looks do not become slow as jobs end ignores positions.
+    """
+
+    available_at: datetime
+    id: UUID
+
+
+FROM_THE_START: Mapping[str, Position] = MappingProxyType({})
+"""No position of any worker: nothing may be overlooked."""
 
 
 @final

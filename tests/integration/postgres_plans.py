@@ -17,7 +17,7 @@ def explained(
 ) -> list[dict[str, Any]]:
     """Run a statement, roll it back, and return the nodes of its plan."""
     with psycopg.connect(dsn) as connection:
-        text = b"explain (analyze, format json) " + store._sql[name]
+        text = b"explain (analyze, buffers, format json) " + store._sql[name]
         [[[found]]] = connection.execute(text, values, prepare=False).fetchall()
         connection.rollback()
     return list(_nodes(found["Plan"]))

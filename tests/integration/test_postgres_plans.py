@@ -57,8 +57,9 @@ def store(population: str, postgres_dsn: str) -> Generator[PostgresStore]:
 def _explain(
     store: PostgresStore, dsn: str, verb: str, names: list[str], limit: int = 1, **more: Any
 ) -> list[dict[str, Any]]:
-    values = {"owner": open_owner(store), "names": names, "limit": limit, "now": None, **more}
-    return explained(store, dsn, verb, values)
+    after: dict[str, Any] = {"after": [], "after_ids": []}
+    values = {"owner": open_owner(store), "names": names, "limit": limit, "now": None}
+    return explained(store, dsn, verb, {**values, **after, **more})
 
 
 def _read(node: dict[str, Any]) -> float:

@@ -140,6 +140,15 @@ def test_claims_are_measured_on_all_populations(tmp_path: Path, postgres_dsn: st
     assert len(found["rows"]) == 10 * 3 * 2
 
 
+@pytest.mark.slow
+def test_an_open_transaction_is_measured_on_both_databases(
+    tmp_path: Path, postgres_dsn: str
+) -> None:
+    tiny = ("--rounds", "1", "--scale", "0.001")
+    found = run_benchmark(tmp_path, "held", *tiny, BGJOBS_TEST_POSTGRES=postgres_dsn)
+    assert len(found["rows"]) == 2 * 2 * 5
+
+
 def written(folder: Path, kind: str = "compare") -> Path:
     figures = [figure("bgjobs-sqlite-trio", names.DRAIN, 300.0, 100.0, 200.0)]
     systems = {"bgjobs-sqlite-trio": {"version": "1.2.3"}}

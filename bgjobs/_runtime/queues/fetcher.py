@@ -6,7 +6,7 @@ growing delay. A reservation whose answer was lost may have taken jobs that this
 not know of; so from then on the fetcher compares, at intervals, what the store says.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from math import inf
 from typing import final
@@ -20,12 +20,13 @@ from bgjobs._runtime.leases.monitor import end_cancelled, running_jobs
 from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
+from bgjobs._runtime.queues.looks import Looks
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.pages import Listing, unreadable_in
-from bgjobs.stores.types import Owner, Written
+from bgjobs.stores.types import FROM_THE_START, Owner, Position, Written
 
 MARGIN = 4.0
 """How many jobs are reserved ahead: so many times what finishes during one reservation.
@@ -113,6 +114,7 @@ class Fetcher:
         self._names = tuple(worker.name for worker in state.config.workers)
         # Jobs that are reserved ahead would count for a cap without running.
         self._pace = Pace(state.config.concurrency, most_ahead=0 if state.caps else MOST_AHEAD)
+        self._looks = Looks(state.config.poll_interval)
         self._filled_at = 0.0
         """When the inbox was last filled."""
         self._compare_at = inf
@@ -140,7 +142,8 @@ class Fetcher:
                 tries += 1
                 continue
             tries = 0
-            wait = min(wait, self._compare_at - self._now())
+            now = self._now()
+            wait = min(wait, self._compare_at - now, self._looks.until_from_start(now))
             if wait > 0 and not self._state.stopping:
                 with move_on_after(wait):
                     await self._state.jobs_available.wait()
@@ -289,16 +292,24 @@ class Fetcher:
         return self._state.config.concurrency - running - nesting
 
     async def _reserve(self, names: Sequence[str], limit: int) -> Sequence[Job]:
+        began, after = self._now(), self._after
         jobs = await self._services.dispatch.once(
             self._services.store.reserve,
             self._owner.id,
             names,
             limit,
             caps=self._state.caps,
+            after=after,
             now=self._services.clock.store_now(),
         )
+        self._looks.record(after, jobs, began, self._now())
         self._state.taken += len(jobs)
         return jobs
+
+    @property
+    def _after(self) -> Mapping[str, Position]:
+        # Under a cap, jobs that were reserved are put back by the store.
+        return FROM_THE_START if self._state.caps else self._looks.after(self._now())
 
     async def _until_next_due(self) -> float:
         is_full = self._state.nesting and self._slots_left <= 0
@@ -306,6 +317,7 @@ class Fetcher:
             self._services.store.next_due,
             self._not_nesting if is_full else self._names,
             caps=self._state.caps,
+            after=self._after,
             now=self._services.clock.store_now(),
         )
         longest = self._state.config.poll_interval
@@ -335,6 +347,7 @@ class Fetcher:
         """Put back jobs that were not started. Lost reservations need nothing more."""
         if not jobs:
             return
+        self._looks.look_from_start()
         released = {job.reservation: self._released(job, delay) for job in jobs}
         try:
             written = await self._services.dispatch.once(

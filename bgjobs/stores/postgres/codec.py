@@ -31,10 +31,10 @@ from bgjobs.stores.postgres.arrays import (
     column_array,
     integers,
     texts,
-    unique_names,
+    timestamps,
     uuids,
 )
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import FROM_THE_START, NewJob, Position
 
 F = TypeVar("F", bound=Settlement | Report)
 
@@ -140,10 +140,28 @@ def _column_of(column: str, values: Sequence[object]) -> list[Any]:
 
 
 def reserve_values(
-    owner: UUID, names: Collection[str], limit: int, now: datetime | None
+    owner: UUID,
+    names: Collection[str],
+    limit: int,
+    now: datetime | None,
+    after: Mapping[str, Position] = FROM_THE_START,
 ) -> Parameters:
     """Return the parameters of `reserve`."""
-    return {"owner": owner, "names": unique_names(names), "limit": limit, "now": now}
+    return {"owner": owner, "limit": limit, "now": now, **names_values(names, after)}
+
+
+def names_values(names: Collection[str], after: Mapping[str, Position]) -> Parameters:
+    """Return the names, each once, and for each the position after which to look, or null.
+
+    The server fills shorter arrays with null.
+    """
+    unique = sorted(set(names))
+    positions = [after.get(name) for name in unique] if after else []
+    return {
+        "names": texts(unique),
+        "after": timestamps([None if one is None else one.available_at for one in positions]),
+        "after_ids": uuids([None if one is None else one.id for one in positions]),
+    }
 
 
 def settle_values(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from bgjobs._core.hooks import HOOK_OWNER
-from bgjobs._core.jobs import LARGEST_COUNT, FailedJob, Job, State, UnreadableJob
+from bgjobs._core.jobs import FailedJob, Job, State, UnreadableJob
 from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.settlements import Cancel, Fail
 from bgjobs.errors import StoreError, StoreUnavailableError
@@ -346,13 +346,6 @@ class PostgresOperations(PostgresActivity, PostgresAudit):
     def _all_rows(self, values: codec.Parameters, *names: str) -> list[list[codec.Row]]:
         """Run statements with the same values in one transaction."""
         return self._database.all_rows([(self._database.sql[name], values) for name in names])
-
-
-def refused_rows(database: PostgresDatabase, names: Collection[str]) -> list[UnreadableJob]:
-    """Return waiting rows that the database refuses to reserve."""
-    values = {"names": unique_names(names), "most": LARGEST_COUNT}
-    found = database.rows("find_refused", values)
-    return [codec.DECODER.unreadable("jobs", row) for row in found]
 
 
 def page_values(page: Page) -> codec.Parameters:

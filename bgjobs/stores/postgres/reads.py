@@ -1,15 +1,11 @@
 """Reads of one job, and of the time until the next one is due."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from bgjobs._core.jobs import AnyJob
-from bgjobs._core.limits import Cap
 from bgjobs.stores.decoder import Table
-from bgjobs.stores.limits import earliest
-from bgjobs.stores.postgres import codec, writes
-from bgjobs.stores.postgres.arrays import unique_names
+from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.values import single
 
@@ -30,22 +26,3 @@ def find(database: PostgresDatabase, job_id: UUID, now: datetime | None) -> AnyJ
         if found := database.rows(statement, values):
             return codec.DECODER.single(table, found[0])
     return None
-
-
-def next_due(
-    database: PostgresDatabase,
-    names: Collection[str],
-    *,
-    planned: bool,
-    caps: Sequence[Cap],
-    now: datetime | None,
-) -> timedelta | None:
-    """Return how long until the first waiting job is due; None when there is none."""
-    if caps:
-        room = writes.openings_of(database, caps, now)
-        first = next_due(database, room.names(names), planned=planned, caps=(), now=now)
-        return earliest(first, room.reopens_in)
-    values = {"names": unique_names(names), "planned": planned, "now": now}
-    [[wait]] = database.rows("next_due", values)
-    due: timedelta | None = wait
-    return due

@@ -1,6 +1,6 @@
 """The store: each method borrows a connection and runs its statements."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
@@ -14,31 +14,38 @@ from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Cancel, Fail, Report, Settlement, Succeed
-from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
 from bgjobs.stores.change_source import ChangeSource
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import COUNTED
-from bgjobs.stores.postgres import codec, reads, schema, with_work, writes
+from bgjobs.stores.postgres import codec, reads, reservations, schema, with_work, writes
 from bgjobs.stores.postgres.arrays import unique_ids, unique_names
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.enqueue_in import TransactionalEnqueuer
 from bgjobs.stores.postgres.listener import ListenConnector
 from bgjobs.stores.postgres.lists import Listings
 from bgjobs.stores.postgres.nurseries import PostgresNurseries
-from bgjobs.stores.postgres.operations import PostgresOperations, page_values, refused_rows
+from bgjobs.stores.postgres.operations import PostgresOperations, page_values
 from bgjobs.stores.postgres.owners import close_owners, heartbeat
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyPool, check_settings, source_of, with_defaults
 from bgjobs.stores.postgres.statements import Dialect
-from bgjobs.stores.types import Counts, HookedEnd, NewJob, Notice, Renewal, Written
+from bgjobs.stores.types import (
+    FROM_THE_START,
+    Counts,
+    HookedEnd,
+    NewJob,
+    Notice,
+    Position,
+    Renewal,
+    Written,
+)
 from bgjobs.stores.values import (
     Ends,
     bounded_age,
     by_verb,
-    in_claim_order,
     listing,
     single,
 )
@@ -223,20 +230,14 @@ class PostgresStore:
         limit: int,
         *,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`."""
         instant = codec.utc("now", now)
-        try:
-            if caps:
-                return writes.reserve_within(self._database, owner, names, limit, caps, instant)
-            values = codec.reserve_values(owner, names, limit, instant)
-            found = self._database.rows("reserve", values)
-        except RowRefusedError:
-            if refused := refused_rows(self._database, names):
-                return Listing((), refused)
-            raise
-        return in_claim_order(map(codec.DECODER.job, found))
+        return reservations.reserve(
+            self._database, owner, names, limit, caps=caps, after=after, now=instant
+        )
 
     def next_due(
         self,
@@ -244,11 +245,14 @@ class PostgresStore:
         *,
         planned: bool = True,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,
         now: datetime | None = None,
     ) -> timedelta | None:
         """Return how long until the first waiting job of these workers is due."""
         instant = codec.utc("now", now)
-        return reads.next_due(self._database, names, planned=planned, caps=caps, now=instant)
+        return reservations.next_due(
+            self._database, names, planned=planned, caps=caps, after=after, now=instant
+        )
 
     def find_unique(
         self, name: str, unique_key: str, *, now: datetime | None = None

@@ -14,23 +14,17 @@ from uuid import UUID
 from attrs import frozen
 
 from bgjobs._core.jobs import Job, Reservation
-from bgjobs._core.limits import Cap
-from bgjobs._core.outcomes import Cancelled, put_back
+from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Report, Settlement
-from bgjobs._core.timestamps import as_duration
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.limits import Openings, Use, openings
-from bgjobs.stores.pages import Listing, unreadable_in
-from bgjobs.stores.postgres import arrays, codec
-from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.families import end_descendants, lock_parents
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import (
     BEGIN,
     CLOCK,
     COMMIT,
-    LOCK_NAMES,
     Dialect,
     Step,
     lock_timeout,
@@ -41,9 +35,7 @@ from bgjobs.stores.values import (
     are_plain,
     as_asked,
     as_planned,
-    by_verb,
     check_duplicates,
-    in_claim_order,
     lost,
     single,
     stored_as,
@@ -332,66 +324,3 @@ def _without_cancelled(
             if stays:
                 ends.reserved.add(one.reservation)
     return [row for row in found if row[3] is None]
-
-
-def openings_of(
-    database: PostgresDatabase, caps: Sequence[Cap], now: datetime | None
-) -> Openings:
-    """Return how many more jobs the caps allow."""
-    return _openings(caps, database.rows("use", {**_cap_values(caps), "now": now}))
-
-
-def reserve_within(
-    database: PostgresDatabase,
-    owner: UUID,
-    names: Collection[str],
-    limit: int,
-    caps: Sequence[Cap],
-    now: datetime | None,
-) -> Sequence[Job]:
-    """Reserve due jobs in their order, and put back at once those beyond a cap.
-
-    Advisory locks on the names of the workers make processes reserve their jobs in turn.
-    """
-    sql = database.sql
-
-    def work(connection: AnyConnection) -> Sequence[Job]:
-        # The lock is a statement of its own: the next one sees what others reserved meanwhile.
-        lock: Step = (LOCK_NAMES, {"schema": sql.schema, **_cap_values(caps)})
-        use: Step = (sql["use"], {**_cap_values(caps), "now": now})
-        _, used = database.run_all(connection, [lock, use])
-        room = _openings(caps, used)
-        # The transaction's own time is that of before the wait for the lock.
-        moment = codec.timestamp(used[0][-1])
-        values = codec.reserve_values(owner, room.names(names), limit, moment)
-        found = map(codec.DECODER.job, sql.run(connection, sql["reserve"], values))
-        jobs = in_claim_order(found)
-        kept, excess = room.split(jobs)
-        if excess:
-            back = by_verb([put_back(job) for job in excess])
-            kept += settle(sql, connection, back, moment).still_reserved(excess)
-        rated = {cap.name for cap in caps if cap.rate is not None}
-        begun = arrays.texts([job.name for job in kept if job.name in rated])
-        values = {**_cap_values(caps), "begun": begun, "now": moment}
-        sql.execute(connection, sql["record_starts"], values)
-        return Listing(kept, unreadable_in(jobs))
-
-    return database.together(work)
-
-
-def _openings(caps: Sequence[Cap], used: Sequence[codec.Row]) -> Openings:
-    uses = {name: Use(*counted) for name, *counted, _ in used}
-    return openings(caps, uses)
-
-
-def _cap_values(caps: Sequence[Cap]) -> dict[str, arrays.Array]:
-    # All processes lock the names in this order, so that no two can deadlock.
-    ordered = sorted(caps, key=lambda cap: cap.name)
-    return {
-        "names": arrays.texts([cap.name for cap in ordered]),
-        "periods": arrays.bigints([_period(cap) for cap in ordered]),
-    }
-
-
-def _period(cap: Cap) -> int | None:
-    return 0 if cap.rate is None else codec.microseconds(as_duration(cap.rate.period))

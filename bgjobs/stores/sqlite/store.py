@@ -1,7 +1,7 @@
 """The verbs of a SQLite store."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar, final
@@ -53,12 +53,14 @@ from bgjobs.stores.sqlite.operations import SQLiteOperations
 from bgjobs.stores.sqlite.owners import close_owners, heartbeat
 from bgjobs.stores.sqlite.schema import found_version, migrate
 from bgjobs.stores.types import (
+    FROM_THE_START,
     SCHEMA_VERSION,
     Counts,
     HookedEnd,
     NewJob,
     Notice,
     Owner,
+    Position,
     Renewal,
     Written,
 )
@@ -224,6 +226,7 @@ class SQLiteStore:
         limit: int,
         *,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,  # noqa: ARG002 - deleted rows cost no look
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`."""
@@ -244,6 +247,7 @@ class SQLiteStore:
         *,
         planned: bool = True,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,  # noqa: ARG002 - deleted rows cost no look
         now: datetime | None = None,
     ) -> timedelta | None:
         """Return how long until the first unreserved job of these workers is due."""

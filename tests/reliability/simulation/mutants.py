@@ -20,6 +20,7 @@ from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.queues import attempt as attempts
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.fetcher import Fetcher
+from bgjobs._runtime.queues.looks import Looks
 from bgjobs._runtime.queues.places import Places
 from bgjobs.stores import brood
 from bgjobs.stores.types import Written
@@ -193,6 +194,13 @@ def every_error_retried() -> Generator[None]:
 
 
 @contextmanager
+def no_look_from_the_start() -> Generator[None]:
+    """Look only after positions, once there are some."""
+    with patch.object(Looks, "after", lambda looks, now: looks._positions):
+        yield
+
+
+@contextmanager
 def no_wait_for_place() -> Generator[None]:
     """Run a handler on at once when its wait for another job is over."""
 
@@ -273,6 +281,7 @@ MUTANTS: Mapping[str, Mutant] = {
         late_lease_check,
         lost_answer_as_refusal,
         no_reservation_check,
+        no_look_from_the_start,
         cancelled_jobs_put_back,
         retried_jobs_still_ended,
         kept_commands,

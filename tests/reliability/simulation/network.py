@@ -1,6 +1,6 @@
 """The connection of a process to the store: faults, delays, and the check of each change."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from random import Random
 from types import SimpleNamespace
@@ -131,6 +131,8 @@ class StoreConnection:
         self._journal = journal
         for name in (*READING, *WRITING):
             setattr(self, name, self._verb(name, getattr(database.store, name)))
+        for name in ("reserve", "next_due"):
+            setattr(self, name, _overlooking(getattr(self, name)))
         operations = database.store.operations
         self.operations = SimpleNamespace(
             **{name: self._verb(name, getattr(operations, name)) for name in OPERATIONS}
@@ -185,6 +187,17 @@ class StoreConnection:
             self._journal.record(who, name, "is not answered")
             raise StoreUnavailableError(f"{name}: the answer is lost")
         return answer
+
+
+def _overlooking(verb: Callable[..., T]) -> Callable[..., T]:
+    """Overlook all jobs of workers with a position, which is more than a store may."""
+
+    def call(*args: Any, after: Collection[str] = (), **kwargs: Any) -> T:
+        *owner, names = args[:2] if verb.__name__ == "reserve" else args[:1]
+        asked = [name for name in names if name not in after]
+        return verb(*owner, asked, *args[len(owner) + 1 :], **kwargs)
+
+    return call
 
 
 async def _call_over_network(dispatch: Dispatch, work: Callable[[], T]) -> T:

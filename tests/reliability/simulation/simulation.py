@@ -1,6 +1,7 @@
 """The simulation of a seed, from its plan to its result."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from contextvars import copy_context
 from typing import final, get_args
 from uuid import UUID
@@ -11,6 +12,7 @@ from trio.testing import MockClock
 
 from bgjobs._core.hooks import HOOK_OWNER
 from bgjobs._core.jobs import EndState
+from tests.fixtures.looks import slow_looks
 from tests.reliability.simulation.cluster import Cluster, run_scenario
 from tests.reliability.simulation.database import Database, shared_database
 from tests.reliability.simulation.determinism import deterministic
@@ -52,7 +54,8 @@ def simulate(seed: int) -> Result:
     """Simulate a seed, and return its result."""
     shared_clock, database = SharedClock(), shared_database()
     database.reset(shared_clock)
-    with deterministic(seed, shared_clock), calls_without_threads():
+    slow = slow_looks() if seed % 3 == 0 else nullcontext()
+    with deterministic(seed, shared_clock), calls_without_threads(), slow:
         return copy_context().run(_simulate, seed, database, shared_clock)
 
 

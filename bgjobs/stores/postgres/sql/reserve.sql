@@ -23,27 +23,57 @@
 with recursive alive as (
     select from {owners}
     where id = %(owner)s and lease_expires_at > coalesce(%(now)s::timestamptz, now())
-), head as (
-    select job.id from {jobs} as job
-    where exists (select from alive)
-        and pg_catalog.cardinality(%(names)s::text[]) = 1
-        and job.name = (%(names)s::text[])[1]
-        and job.priority = (
-            select first.priority from {jobs} as first
-            where first.name = (%(names)s::text[])[1] and first.reserved_by is null
-            order by first.priority
+), asked (name, available_at, id) as materialized (
+    select
+        name, coalesce(available_at, '-infinity'),
+        coalesce(id, '00000000-0000-0000-0000-000000000000')
+    from unnest(
+        %(names)s::text[], %(after)s::timestamptz[], %(after_ids)s::uuid[]
+    ) as given (name, available_at, id)
+), first as materialized (
+    -- Each branch is one step in the index; together they would read what lies between.
+    select job.name, job.priority, job.available_at, job.id
+    from asked cross join lateral (
+        (
+            select urgent.name, urgent.priority, urgent.available_at, urgent.id
+            from {jobs} as urgent
+            where urgent.name = asked.name and urgent.priority < 0 and urgent.reserved_by is null
+            order by urgent.priority, urgent.available_at, urgent.id
             limit 1
         )
-        and job.reserved_by is null
-        and job.available_at <= coalesce(%(now)s::timestamptz, now())
-    order by job.available_at, job.id
-    limit %(limit)s
-    for update skip locked
+        union all
+        (
+            select later.name, later.priority, later.available_at, later.id
+            from {jobs} as later
+            where later.name = asked.name
+                and (later.priority, later.available_at, later.id)
+                    > (0, asked.available_at, asked.id)
+                and later.reserved_by is null
+            order by later.priority, later.available_at, later.id
+            limit 1
+        )
+        limit 1
+    ) as job
+    where pg_catalog.cardinality(%(names)s::text[]) = 1
+), head as (
+    select job.id
+    from first cross join lateral (
+        select job.id from {jobs} as job
+        where exists (select from alive)
+            and job.name = first.name
+            and job.priority = first.priority
+            and (job.available_at, job.id) >= (first.available_at, first.id)
+            and job.reserved_by is null
+            and job.available_at <= coalesce(%(now)s::timestamptz, now())
+        order by job.available_at, job.id
+        limit %(limit)s
+        for update skip locked
+    ) as job
 ), enough as (
     select from head having count(*) = %(limit)s
 ), late as materialized (
     select job.name, job.priority, job.available_at, job.id
-    from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
+    from asked cross join lateral (
         select asked.name, job.priority, job.available_at, job.id from {jobs} as job
         where job.name collate "C" = asked.name
             and job.reserved_by is null
@@ -72,7 +102,7 @@ with recursive alive as (
         greatest(
             1, %(limit)s::bigint / greatest(1, pg_catalog.cardinality(%(names)s::text[]) / 2)
         )
-    from runs as run cross join pg_catalog.unnest(%(names)s::text[]) as asked (name)
+    from runs as run cross join asked
     union all
     (
         select 0, late.name, 'late', late.priority, late.available_at, late.id, null
@@ -91,12 +121,15 @@ with recursive alive as (
             bool_or(best.ahead is not null and best.rank < %(limit)s) over () as unfinished
         from (
             select
-                *,
-                count(*) filter (where available_at < 'infinity')
-                    over (order by priority, available_at, id) as rank
-            from rounds
-            where available_at < 'infinity' or ahead is not null
-            order by priority, available_at, id
+                rounds.*,
+                count(*) filter (where rounds.available_at < 'infinity')
+                    over (order by rounds.priority, rounds.available_at, rounds.id) as rank,
+                case rounds.round when 0 then asked.available_at else rounds.available_at end
+                    as since,
+                case rounds.round when 0 then asked.id else rounds.id end as since_id
+            from rounds join asked on asked.name = rounds.name
+            where rounds.available_at < 'infinity' or rounds.ahead is not null
+            order by rounds.priority, rounds.available_at, rounds.id
             -- All rows that can be among the best, and at most one delayed row of each run.
             limit %(limit)s::bigint + 3 * pg_catalog.cardinality(%(names)s::text[])
         ) as best
@@ -127,8 +160,7 @@ with recursive alive as (
                         and last.kind = 'default'
                         and job.name = last.name
                         and job.priority = 0
-                        and (job.priority, job.available_at, job.id)
-                            > (last.priority, last.available_at, last.id)
+                        and (job.available_at, job.id) > (last.since, last.since_id)
                         and job.reserved_by is null
                         and job.available_at <= coalesce(%(now)s::timestamptz, now())
                     order by job.priority, job.available_at, job.id
@@ -167,9 +199,11 @@ with recursive alive as (
     ) as more
     where last.unfinished and last.rank <= %(limit)s
 ), shares as (
-    select best.name, best.priority, count(*) as share
+    select
+        best.name, best.priority, count(*) as share, min(best.available_at) as available_at,
+        (pg_catalog.array_agg(best.id order by best.available_at, best.id))[1] as id
     from (
-        select name, priority from rounds
+        select name, priority, available_at, id from rounds
         where round = (select max(round) from rounds) and available_at < 'infinity'
         order by priority, available_at, id
         limit %(limit)s
@@ -183,6 +217,7 @@ with recursive alive as (
             select job.id, job.available_at from {jobs} as job
             where job.name = level.name
                 and job.priority = level.priority
+                and (job.available_at, job.id) >= (level.available_at, level.id)
                 and job.reserved_by is null
                 and job.available_at <= coalesce(%(now)s::timestamptz, now())
             order by job.available_at, job.id
@@ -245,10 +280,16 @@ select
     )) - coalesce(%(now)s::timestamptz, now())
 from (
     select job.available_at
-    from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
+    from unnest(
+        %(names)s::text[], %(after)s::timestamptz[], %(after_ids)s::uuid[]
+    ) as asked (name, available_at, id) cross join lateral (
         select job.available_at from {jobs} as job
         where job.name = asked.name
             and job.priority = 0
+            and (job.available_at, job.id) > (
+                coalesce(asked.available_at, '-infinity'),
+                coalesce(asked.id, '00000000-0000-0000-0000-000000000000')
+            )
             and job.reserved_by is null
             and (%(planned)s or job.occurrence is null)
         order by job.available_at, job.id

@@ -6,7 +6,7 @@ The library has no hooks for faults, but all its calls of the store pass through
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, final
 from uuid import UUID
@@ -18,7 +18,7 @@ from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import Cancel, Fail, Report, Settlement
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.stores.port import Store
-from bgjobs.stores.types import HookedEnd, NewJob, Written
+from bgjobs.stores.types import FROM_THE_START, HookedEnd, NewJob, Position, Written
 from tests.fixtures.databases import Database
 from tests.reliability.chaos.settings import Journal, ProcessSettings
 
@@ -104,9 +104,10 @@ class FaultPointStore:
         limit: int,
         *,
         caps: Sequence[Cap] = (),
+        after: Mapping[str, Position] = FROM_THE_START,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        jobs = self._store.reserve(owner, names, limit, caps=caps, now=now)
+        jobs = self._store.reserve(owner, names, limit, caps=caps, after=after, now=now)
         if jobs:
             self._reach("reserved")
         return jobs

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -28,6 +29,7 @@ from bgjobs.events import (
     StoreFailed,
 )
 from bgjobs.stores.port import Store
+from tests.fixtures.looks import slow_looks
 from tests.reliability.chaos.processes import misbehaviour
 from tests.reliability.chaos.processes.handlers import Tools, scheduled_jobs, workers
 from tests.reliability.chaos.processes.stores import FaultPoints, FaultPointStore, UnfencedStore
@@ -62,8 +64,10 @@ def main(settings: ProcessSettings) -> int:
     logging.getLogger("bgjobs").setLevel(logging.CRITICAL)
     journal = Journal(settings.journal)
     files = open_files()
+    looks = slow_looks() if os.getpid() % 2 else nullcontext()
     try:
-        tasks = anyio.run(partial(_work, settings, journal), backend=settings.backend)
+        with looks:
+            tasks = anyio.run(partial(_work, settings, journal), backend=settings.backend)
     except StoreError as error:
         journal.write("store unavailable", os.getpid(), repr(error))
         return STORE_UNAVAILABLE
