@@ -12,6 +12,7 @@ from math import inf
 from typing import final
 
 from anyio import move_on_after
+from anyio.lowlevel import checkpoint
 
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import is_suspect, put_back, with_end
@@ -84,6 +85,11 @@ RETRY_FACTOR, LONGEST_RETRY = 6, 12.0
 """While the store is unavailable: the factor between two waits, and the longest, in seconds.
 
 A few tries suffice, because the heartbeat ends the wait as soon as it succeeds: see `Recovery`.
+"""
+TURNS_OF_SLOTS = 2
+"""Turns of the event loop in which slots begin the jobs that they were given.
+
+Otherwise the next call of the store, in its thread, would take the interpreter lock first.
 """
 POSTPONED = 1.0
 """Seconds by which suspects are delayed that must not run beside another suspect."""
@@ -214,6 +220,8 @@ class Fetcher:
         others = unreadable_in(jobs)
         again = bool(others) and await set_apart(self._services, others)
         hurry = again or self._suspect is not None or len(jobs) == free
+        if not hurry:
+            await self._let_slots_begin(len(jobs))
         return 0 if hurry else await self._until_next_due()
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:
@@ -251,6 +259,10 @@ class Fetcher:
         if attempts:
             self._filled_at = self._now()
             self._inbox.put(attempts)
+
+    async def _let_slots_begin(self, jobs: int) -> None:
+        for _ in range(TURNS_OF_SLOTS if jobs else 0):
+            await checkpoint()
 
     async def _empty_inbox(self) -> None:
         """Release the jobs that wait for a slot, so that other processes can run them."""
