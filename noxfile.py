@@ -29,13 +29,6 @@ SAME_EVERYWHERE = [
 BETWEEN = ["tests/unit", "tests/contract", "tests/runtime"]
 """What is tested on a Python between two others on which most tests run."""
 PLUGIN = "pytest_bgjobs.py"
-SCHEMAS = {
-    "github-workflows": ".github/workflows/*.yml",
-    "github-issue-forms": ".github/ISSUE_TEMPLATE/[0-9]*.yml",
-    "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
-    "dependabot": ".github/dependabot.yml",
-}
-"""The schemas of check-jsonschema, and the files that follow each."""
 SERVERS = {
     "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
     "pgbouncer": "/usr/sbin/pgbouncer",
@@ -43,6 +36,13 @@ SERVERS = {
 """The Debian packages that `field` needs, and a program of each."""
 BROWSER = {"chromium": "/usr/bin/chromium"}
 """The same of `browser`."""
+SCHEMAS = {
+    "github-workflows": ".github/workflows/*.yml",
+    "github-issue-forms": ".github/ISSUE_TEMPLATE/[0-9]*.yml",
+    "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "dependabot": ".github/dependabot.yml",
+}
+"""The schemas of check-jsonschema, and the files that follow each."""
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
     "tests/runtime/client/test_job_lifecycle.py",
