@@ -36,6 +36,13 @@ SERVERS = {
 """The Debian packages that `field` needs, and a program of each."""
 BROWSER = {"chromium": "/usr/bin/chromium"}
 """The same of `browser`."""
+SCHEMAS = {
+    "github-workflows": ".github/workflows/*.yml",
+    "github-issue-forms": ".github/ISSUE_TEMPLATE/[0-9]*.yml",
+    "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "dependabot": ".github/dependabot.yml",
+}
+"""The schemas of check-jsonschema, and the files that follow each."""
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
     "tests/runtime/client/test_job_lifecycle.py",
@@ -61,11 +68,15 @@ def install(session: nox.Session, *groups: str, package: bool = True) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting and which package imports which."""
+    """Check style, formatting, which package imports which, and the files of .github."""
     install(session, "lint", package=False)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-logo")
+    for schema, files in SCHEMAS.items():
+        found = map(str, ROOT.glob(files))
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *found)
+    session.run("zizmor", "--offline", "--quiet", ".github")
 
 
 @nox.session
@@ -153,7 +164,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def build(session: nox.Session) -> None:
     """Build the wheel and the sdist into dist/, install them as a user would, and test them."""
-    session.install("build", "hatchling", "twine")
+    session.install("build", *PROJECT["build-system"]["requires"], "twine")
     folder = emptied(Path(session.create_tmp()).resolve())
     dist, direct = emptied(ROOT / "dist"), folder / "direct"
     make = ("python", "-m", "build", "--no-isolation", "--outdir")

@@ -45,6 +45,8 @@ ROOT_PAGES = {
     "reporting": "SECURITY.md",
 }
 """Pages of the site whose files are in the root of the project."""
+LISTS = ("index", "design/decisions/index")
+"""Pages whose lists are the contents of the site."""
 
 SECTION = re.compile(r"^## (?P<name>.+)\n(?P<body>(?:(?!## ).*\n?)*)", re.MULTILINE)
 ENTRY = re.compile(r"^- \[.+?\]\((?P<page>[\w/-]+)\.md\)", re.MULTILINE)
@@ -52,10 +54,10 @@ EVERY_EVENT = re.compile(r"(~?)bgjobs\.events\.\w+(?: \| ~?bgjobs\.events\.\w+){
 NUMBERS = re.compile(r"Literal\[(\d+), (?:\d+, ){5,}(\d+)")
 
 
-def contents(index: str) -> str:
-    """Return the table of contents of the site, from the lists of the front page."""
+def contents(text: str) -> str:
+    """Return the tables of contents that the lists of a page describe."""
     trees = []
-    for section in SECTION.finditer(index):
+    for section in SECTION.finditer(text):
         pages = ENTRY.findall(section["body"])
         if pages:
             options = f":hidden:\n:caption: {section['name']}"
@@ -64,8 +66,8 @@ def contents(index: str) -> str:
 
 
 def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Add the contents to the front page, and read the pages in the root of the project."""
-    if page == "index":
+    """Add the contents to the lists of pages, and read the pages in the root of the project."""
+    if page in LISTS:
         source[0] += "\n" + contents(source[0])
     elif page in ROOT_PAGES:
         text = (DOCS.parent / ROOT_PAGES[page]).read_text("utf-8")

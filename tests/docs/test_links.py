@@ -1,11 +1,12 @@
 """Links between the project's documents lead to files and headings that exist."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import DOCUMENTS, named
+from tests.docs.documents import DOCUMENTS, ROOT, named
 
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:)([^)\s]+)\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -32,3 +33,15 @@ def test_every_link_leads_somewhere(path: Path) -> None:
             broken.append(link)
 
     assert not broken
+
+
+def test_links_and_pictures_of_the_page_on_pypi_lead_to_the_repository() -> None:
+    hooks = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]
+    page = (ROOT / "README.md").read_text("utf-8")
+    for one in hooks["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        page = re.sub(one["pattern"], one["replacement"], page)
+
+    assert LINK.findall(page) == []
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', page)
+    assert pictures
+    assert [one for one in pictures if not one.startswith("https://")] == []

@@ -2,6 +2,8 @@
 
 import select
 
+from psycopg.conninfo import make_conninfo
+
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import Notice
 from tests.fixtures.postgres import fresh_postgres_store
@@ -44,9 +46,8 @@ def test_nothing_listens_with_listen_false(postgres_dsn: str) -> None:
 
 
 def test_listen_dsn_is_used_for_listening(postgres_dsn: str) -> None:
-    with fresh_postgres_store(
-        postgres_dsn, listen_dsn=f"{postgres_dsn}&application_name=listener"
-    ) as store:
+    listen_dsn = make_conninfo(postgres_dsn, application_name="listener")
+    with fresh_postgres_store(postgres_dsn, listen_dsn=listen_dsn) as store:
         watcher = store.watch()
         assert watcher is not None
         watcher.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 import bgjobs
@@ -176,9 +177,8 @@ def test_no_event_and_no_log_line_contains_a_password(
 
 def test_a_password_that_the_server_refuses_is_not_shown(postgres_dsn: str) -> None:
     """The names of the role and of the database are shown."""
-    dsn = f"{postgres_dsn} " if "=" in postgres_dsn.partition("?")[0] else postgres_dsn
-    separator = "&" if "?" in dsn else "?"
-    store = PostgresStore(f"{dsn}{separator}user=nobody_{SECRET[:3]}&password={SECRET}")
+    role = f"nobody_{SECRET[:3]}"
+    store = PostgresStore(make_conninfo(postgres_dsn, user=role, password=SECRET))
     error = every_word(refusal(store.open))
     assert SECRET not in error
     assert "nobody_" in error

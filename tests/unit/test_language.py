@@ -132,7 +132,7 @@ def files_of(folder: str) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    "folder", [".", "bgjobs", "tests", "benchmarks", "examples", "docs", "typings"]
+    "folder", [".", ".github", "bgjobs", "tests", "benchmarks", "examples", "docs", "typings"]
 )
 def test_texts_are_in_plain_english(folder: str) -> None:
     found = [
