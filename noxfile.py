@@ -29,6 +29,8 @@ SAME_EVERYWHERE = [
 BETWEEN = ["tests/unit", "tests/contract", "tests/runtime"]
 """What is tested on a Python between two others on which most tests run."""
 PLUGIN = "pytest_bgjobs.py"
+MAIN = "origin/main"
+"""The branch whose changes of the package need a fragment in changes/."""
 SERVERS = {
     "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
     "pgbouncer": "/usr/sbin/pgbouncer",
@@ -76,6 +78,31 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "bgjobs", "--ignoreexternal")
+
+
+@nox.session
+def changes(session: nox.Session) -> None:
+    """Check what differs from a base, such as `main`: `nox -s changes -- BASE`.
+
+    A change of the package has a fragment in changes/.
+    `-- --draft` shows the next section of the changes, and `-- --build` writes it.
+    """
+    install(session, "changes", package=False)
+    write = ("towncrier", "build", "--version", PROJECT["project"]["version"])
+    base = next(iter(session.posargs), MAIN)
+    if base in ("--draft", "--build"):
+        session.run(*write, "--draft" if base == "--draft" else "--yes")
+    elif session.posargs or git(session, "rev-parse", "--verify", "--quiet", base):
+        if git(session, "diff", "--name-only", f"{base}...", "--", "bgjobs", PLUGIN):
+            session.run("towncrier", "check", "--compare-with", base)
+    else:
+        session.log(f"not checked: git does not know {base}; run nox -s changes -- BASE")
+
+
+def git(session: nox.Session, *arguments: str) -> str:
+    """Return what git prints; nothing if `rev-parse --quiet` does not know a name."""
+    codes = [0, 1] if "--quiet" in arguments else [0]
+    return str(session.run("git", *arguments, external=True, silent=True, success_codes=codes))
 
 
 @nox.session
