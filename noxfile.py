@@ -223,6 +223,20 @@ def test_installed(session: nox.Session, wheel: Path, sdist: Path, folder: Path)
         session.run(python, "-m", "pytest", *IN_PARALLEL, *TESTED_AS_INSTALLED, external=True)
 
 
+@nox.session(python=OTHERS)
+def wheel(session: nox.Session) -> None:
+    """Run an example and the command with the wheel of `nox -s build`, on the other Pythons."""
+    built = [str(path) for path in (ROOT / "dist").glob("*.whl")]
+    if len(built) != 1:
+        session.error(f"expected the wheel of `nox -s build` in dist/, found {built}")
+    session.install("--force-reinstall", "--no-deps", *built)
+    session.install(f"{built[0]}[cli]")
+    with session.chdir(session.create_tmp()):  # the sources are not importable from there
+        session.run("python", "-c", "import bgjobs; print(bgjobs.__file__)")
+        session.run("bgjobs", "--version")
+        session.run("python", str(ROOT / "examples" / "quickstart.py"))
+
+
 def emptied(folder: Path) -> Path:
     """Create the folder anew and return it."""
     shutil.rmtree(folder, ignore_errors=True)
