@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ SAME_EVERYWHERE = [
 """Tests of documents, databases, arguments, types and of the order of events, on any Python."""
 BETWEEN = ["tests/unit", "tests/contract", "tests/runtime"]
 """What is tested on a Python between two others on which most tests run."""
+COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered"]
+"""Measures what the processes of pytest run; the settings are those of pyproject.toml."""
 PLUGIN = "pytest_bgjobs.py"
 MAIN = "origin/main"
 """The branch whose changes of the package need a fragment in changes/."""
@@ -84,7 +87,8 @@ def types(session: nox.Session) -> None:
 def changes(session: nox.Session) -> None:
     """Check what differs from a base, such as `main`: `nox -s changes -- BASE`.
 
-    A change of the package has a fragment in changes/.
+    A change of the package has a fragment in changes/, and the floor of the coverage does not
+    fall.
     `-- --draft` shows the next section of the changes, and `-- --build` writes it.
     """
     install(session, "changes", package=False)
@@ -93,10 +97,20 @@ def changes(session: nox.Session) -> None:
     if base in ("--draft", "--build"):
         session.run(*write, "--draft" if base == "--draft" else "--yes")
     elif session.posargs or git(session, "rev-parse", "--verify", "--quiet", base):
+        check_floor(session, base)
         if git(session, "diff", "--name-only", f"{base}...", "--", "bgjobs", PLUGIN):
             session.run("towncrier", "check", "--compare-with", base)
     else:
         session.log(f"not checked: git does not know {base}; run nox -s changes -- BASE")
+
+
+def check_floor(session: nox.Session, base: str) -> None:
+    """Stop the session if the base has a higher floor of the coverage."""
+    before = tomllib.loads(git(session, "show", f"{base}:pyproject.toml"))["tool"]
+    old = before.get("coverage", {}).get("report", {}).get("fail_under", 0)
+    new = PROJECT["tool"]["coverage"]["report"]["fail_under"]
+    if new < old:
+        session.error(f"the floor of the coverage fell from {old} to {new}; it may only rise")
 
 
 def git(session: nox.Session, *arguments: str) -> str:
@@ -159,12 +173,26 @@ def tests_all(session: nox.Session) -> None:
 def tests_others(session: nox.Session) -> None:
     """Run tests that are not slow on the supported Pythons other than that of nox.
 
-    Most of them run on the first and the last Python, and on one between the main ones.
+    Most of them run on the first and the last Python, and on one between the main ones. The
+    last session measures the coverage, and fails below the floor.
     """
     install(session, "test", "types")
     left_out = [f"--ignore={folder}" for folder in SAME_EVERYWHERE]
     chosen = BETWEEN if session.python in PYTHONS[1:-1] else left_out
-    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *chosen, *session.posargs)
+    measured = COVERAGE if session.python == OTHERS[-1] and not session.posargs else []
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *chosen, *measured, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Print the lines and branches that the tests of `tests-others` do not reach.
+
+    `nox -s coverage -- tests/web` runs others, and does not fail below the floor.
+    """
+    install(session, "test", "types")
+    left_out = [f"--ignore={folder}" for folder in SAME_EVERYWHERE]
+    chosen = ["--cov-fail-under=0", *session.posargs] if session.posargs else left_out
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *COVERAGE, *chosen)
 
 
 @nox.session
