@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,11 @@ SAME_EVERYWHERE = [
 """Tests of documents, databases, arguments, types and of the order of events, on any Python."""
 BETWEEN = ["tests/unit", "tests/contract", "tests/runtime"]
 """What is tested on a Python between two others on which most tests run."""
+COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered"]
+"""Measures what the processes of pytest run; the settings are those of pyproject.toml."""
 PLUGIN = "pytest_bgjobs.py"
+MAIN = "origin/main"
+"""The branch whose changes of the package need a fragment in changes/."""
 SERVERS = {
     "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
     "pgbouncer": "/usr/sbin/pgbouncer",
@@ -90,6 +95,42 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def changes(session: nox.Session) -> None:
+    """Check what differs from a base, such as `main`: `nox -s changes -- BASE`.
+
+    A change of the package has a fragment in changes/, and the floor of the coverage does not
+    fall.
+    `-- --draft` shows the next section of the changes, and `-- --build` writes it.
+    """
+    install(session, "changes", package=False)
+    write = ("towncrier", "build", "--version", PROJECT["project"]["version"])
+    base = next(iter(session.posargs), MAIN)
+    if base in ("--draft", "--build"):
+        session.run(*write, "--draft" if base == "--draft" else "--yes")
+    elif session.posargs or git(session, "rev-parse", "--verify", "--quiet", base):
+        check_floor(session, base)
+        if git(session, "diff", "--name-only", f"{base}...", "--", "bgjobs", PLUGIN):
+            session.run("towncrier", "check", "--compare-with", base)
+    else:
+        session.log(f"not checked: git does not know {base}; run nox -s changes -- BASE")
+
+
+def check_floor(session: nox.Session, base: str) -> None:
+    """Stop the session if the base has a higher floor of the coverage."""
+    before = tomllib.loads(git(session, "show", f"{base}:pyproject.toml"))["tool"]
+    old = before.get("coverage", {}).get("report", {}).get("fail_under", 0)
+    new = PROJECT["tool"]["coverage"]["report"]["fail_under"]
+    if new < old:
+        session.error(f"the floor of the coverage fell from {old} to {new}; it may only rise")
+
+
+def git(session: nox.Session, *arguments: str) -> str:
+    """Return what git prints; nothing if `rev-parse --quiet` does not know a name."""
+    codes = [0, 1] if "--quiet" in arguments else [0]
+    return str(session.run("git", *arguments, external=True, silent=True, success_codes=codes))
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, PostgreSQL included; `nox -s tests -- tests/unit` runs some."""
     install(session, "test", "types")
@@ -143,12 +184,26 @@ def tests_all(session: nox.Session) -> None:
 def tests_others(session: nox.Session) -> None:
     """Run tests that are not slow on the supported Pythons other than that of nox.
 
-    Most of them run on the first and the last Python, and on one between the main ones.
+    Most of them run on the first and the last Python, and on one between the main ones. The
+    last session measures the coverage, and fails below the floor.
     """
     install(session, "test", "types")
     left_out = [f"--ignore={folder}" for folder in SAME_EVERYWHERE]
     chosen = BETWEEN if session.python in PYTHONS[1:-1] else left_out
-    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *chosen, *session.posargs)
+    measured = COVERAGE if session.python == OTHERS[-1] and not session.posargs else []
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *chosen, *measured, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Print the lines and branches that the tests of `tests-others` do not reach.
+
+    `nox -s coverage -- tests/web` runs others, and does not fail below the floor.
+    """
+    install(session, "test", "types")
+    left_out = [f"--ignore={folder}" for folder in SAME_EVERYWHERE]
+    chosen = ["--cov-fail-under=0", *session.posargs] if session.posargs else left_out
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *COVERAGE, *chosen)
 
 
 @nox.session
@@ -205,6 +260,20 @@ def test_installed(session: nox.Session, wheel: Path, sdist: Path, folder: Path)
         session.run(python, "examples/quickstart.py", external=True)
         session.run(*pip, *nox.project.dependency_groups(PROJECT, "test"), external=True)
         session.run(python, "-m", "pytest", *IN_PARALLEL, *TESTED_AS_INSTALLED, external=True)
+
+
+@nox.session(python=OTHERS)
+def wheel(session: nox.Session) -> None:
+    """Run an example and the command with the wheel of `nox -s build`, on the other Pythons."""
+    built = [str(path) for path in (ROOT / "dist").glob("*.whl")]
+    if len(built) != 1:
+        session.error(f"expected the wheel of `nox -s build` in dist/, found {built}")
+    session.install("--force-reinstall", "--no-deps", *built)
+    session.install(f"{built[0]}[cli]")
+    with session.chdir(session.create_tmp()):  # the sources are not importable from there
+        session.run("python", "-c", "import bgjobs; print(bgjobs.__file__)")
+        session.run("bgjobs", "--version")
+        session.run("python", str(ROOT / "examples" / "quickstart.py"))
 
 
 def emptied(folder: Path) -> Path:

@@ -13,6 +13,7 @@ nurseries   jobs in a nursery beside the same jobs alone, and the duration of a 
 schedules   the cost of finding the next occurrence
 guard       two commits of bgjobs in alternating pairs, and whether the newer one is slower
 report      the tables and the chart of an earlier comparison, from its JSON
+smoke       each measure once, with small numbers, to see that it works
 
 `measures.metrics` defines each metric, and `systems/peers/harness.mjs` the same for Node.
 `systems.registry` lists what is compared. Every worker and every client has its own process.

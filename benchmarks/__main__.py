@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import benchmarks
+from benchmarks import smoke
 from benchmarks.databases.ports import Database
 from benchmarks.databases.postgres import postgres
 from benchmarks.databases.sqlite import sqlite
@@ -52,6 +53,7 @@ SUBCOMMANDS: Mapping[
     "guard": guard.run,
 }
 REPORT = "report"
+SMOKE = "smoke"
 BACKENDS = ("trio", "asyncio")
 
 
@@ -62,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("bgjobs.stores.sqlite").setLevel(logging.ERROR)
     if options.subcommand == REPORT:
         return compare.run_report(options)
+    if options.subcommand == SMOKE:
+        return smoke.run(options, main)
     with ExitStack() as stack:
         databases = [stack.enter_context(STORES[name]()) for name in needed_stores(options)]
         environment = machine() | {"command": command(options.subcommand, arguments)}
@@ -79,12 +83,13 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("subcommand", nargs="?", choices=[*SUBCOMMANDS, REPORT], default="compare")
+    add("subcommand", nargs="?", choices=[*SUBCOMMANDS, REPORT, SMOKE], default="compare")
     add(
         "target",
         nargs="?",
-        metavar="FILE|BASE",
-        help="report: the JSON file of a comparison; guard: the commit to compare with",
+        metavar="FILE|BASE|MEASURE",
+        help="report: the JSON file of a comparison; guard: the commit to compare with; "
+        "smoke: the only measure to run",
     )
     add(
         "--rounds",
@@ -98,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
         type=_some_of(names, str.startswith),
         default=names,
         metavar="SYSTEM,...",
-        help=f"compare: names or prefixes of systems: {', '.join(names)}",
+        help=f"compare and smoke: names or prefixes of systems: {', '.join(names)}",
     )
     add(
         "--metrics",

@@ -42,6 +42,7 @@ nitpick_ignore_regex = [
 ROOT_PAGES = {
     "contributing": "CONTRIBUTING.md",
     "changes": "CHANGELOG.md",
+    "upgrading": "UPGRADING.md",
     "reporting": "SECURITY.md",
 }
 """Pages of the site whose files are in the root of the project."""
@@ -71,7 +72,10 @@ def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
         source[0] += "\n" + contents(source[0])
     elif page in ROOT_PAGES:
         text = (DOCS.parent / ROOT_PAGES[page]).read_text("utf-8")
-        source[0] = text.replace("](docs/", "](").replace("](CHANGELOG.md", "](changes.md")
+        text = text.replace("](docs/", "](")
+        for target, file in ROOT_PAGES.items():
+            text = text.replace(f"]({file}", f"]({target}.md")
+        source[0] = text
 
 
 def read_signature(

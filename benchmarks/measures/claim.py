@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import chain, product
 from statistics import median
 from time import perf_counter
-from typing import final
+from typing import Any, final
 from uuid import UUID, uuid4
 
 from attrs import evolve, field, frozen
@@ -216,10 +216,11 @@ def _plans(scenarios: Sequence[Scenario]) -> str:
 def _plan(scenario: Scenario) -> str:
     """Return the query plan of a reserve."""
     tables, names = scenario.tables, scenario.population.worker_names
-    values = {"limit": max(LIMITS), "now": None}
+    values: dict[str, Any] = {"limit": max(LIMITS), "now": None}
     if isinstance(tables, PostgresTables):
         statement = Dialect(tables.schema, "benchmark", prepared_statements=False)["reserve"]
-        return tables.explain(statement, {**values, "owner": scenario.owner, "names": names})
+        values |= {"owner": scenario.owner, "names": names, "after": [], "after_ids": []}
+        return tables.explain(statement, values)
     [text, *_] = sqlite_codec.statements("bgjobs_")["find_due"]
     owner, encoded = str(scenario.owner), sqlite_codec.names_json(names)
     return tables.explain(text, {**values, "owner": owner, "names": encoded, "now": 0})

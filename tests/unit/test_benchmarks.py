@@ -19,7 +19,6 @@ from benchmarks.report import chart, goals
 from benchmarks.report.figures import Figure, quantile, read_json, write_json
 from benchmarks.report.goals import Goal, Verdict
 from benchmarks.systems.registry import POSTGRES, SQLITE, SYSTEMS, select
-from tests.fixtures.benchmarks import TINY, measures_of, run_benchmark
 
 SVG = "{http://www.w3.org/2000/svg}"
 ENVIRONMENT = {
@@ -35,29 +34,6 @@ def figure(system: str, measure: str, *values: float) -> Figure:
     return Figure(system=system, measure=measure, unit="", values=list(values))
 
 
-@pytest.mark.slow
-def test_bgjobs_is_compared_on_sqlite(tmp_path: Path) -> None:
-    drawn = tmp_path / "chart.svg"
-    metrics = ("--metrics", "enqueue_tasks,drain,pickup", "--chart", str(drawn))
-    systems = ("--only", "bgjobs-sqlite-trio,limit-sqlite")
-    found = run_benchmark(tmp_path, "compare", *systems, *metrics, *TINY)
-    drain = {"drain", "drain_cpu"}
-    pickup = {"pickup_p50", "pickup_p95", "pickup_p99"}
-    assert measures_of(found, "bgjobs-sqlite-trio") == {"enqueue_tasks", *drain, *pickup}
-    assert measures_of(found, "limit-sqlite") == drain | pickup
-    assert not found["missing"]
-    assert ET.parse(drawn).getroot().tag == f"{SVG}svg"
-
-
-@pytest.mark.slow
-def test_the_steps_of_a_lone_enqueue_are_measured(tmp_path: Path) -> None:
-    found = run_benchmark(
-        tmp_path, "lone", "--stores", "sqlite", "--rounds", "1", "--scale", "0.05"
-    )
-    for system in ("bgjobs-sqlite-trio", "bgjobs-sqlite-asyncio"):
-        assert measures_of(found, system) == set(lone.STEPS)
-
-
 def test_a_lone_enqueue_has_a_goal_for_each_store() -> None:
     wanted = lone.measure_goals(
         {"bgjobs-sqlite-trio": SQLITE, "bgjobs-postgres-trio": POSTGRES}
@@ -68,24 +44,6 @@ def test_a_lone_enqueue_has_a_goal_for_each_store() -> None:
         for measure, value in ((lone.BARE, 65), (lone.ENQUEUE, 100))
     ]
     assert [one.met for one in goals.judge(wanted, figures)] == [True, False]
-
-
-@pytest.mark.slow
-def test_bgjobs_is_compared_on_postgres(tmp_path: Path, postgres_dsn: str) -> None:
-    metrics = ("--metrics", "enqueue_one,enqueue_many,drain")
-    systems = ("--only", "bgjobs-postgres-asyncio,limit-postgres")
-    found = run_benchmark(
-        tmp_path, "compare", *systems, *metrics, *TINY, BGJOBS_TEST_POSTGRES=postgres_dsn
-    )
-    for system in ("bgjobs-postgres-asyncio", "limit-postgres"):
-        of_server = {"drain_server_cpu"}  # if the server runs here
-        assert measures_of(found, system) - of_server == {
-            "enqueue_one",
-            "enqueue_many",
-            "drain",
-            "drain_cpu",
-        }
-    assert not found["missing"]
 
 
 def test_a_library_that_is_not_installed_is_named_and_the_others_are_measured() -> None:
@@ -103,50 +61,6 @@ def test_a_library_that_is_not_installed_is_named_and_the_others_are_measured() 
     assert found.missing == expected
     assert ("limit-sqlite", names.ENQUEUE_ONE) in found.figures
     assert not found.invalid
-
-
-@pytest.mark.slow
-def test_more_is_measured_on_sqlite(tmp_path: Path) -> None:
-    where = ("--stores", "sqlite", "--backends", "trio", "--steps", "drain by 4")
-    found = run_benchmark(tmp_path, "extras", *where, *TINY)
-    assert measures_of(found, "bgjobs-sqlite-trio") == {
-        "drain by 4 processes",
-        "CPU of drain by 4 processes",
-    }
-
-
-@pytest.mark.slow
-def test_more_is_measured_on_postgres(tmp_path: Path, postgres_dsn: str) -> None:
-    where = ("--stores", "postgres", "--backends", "asyncio", "--steps", "lateness,idle")
-    found = run_benchmark(tmp_path, "extras", *where, *TINY, BGJOBS_TEST_POSTGRES=postgres_dsn)
-    late = {"lateness p50", "lateness p99"}
-    idle = {"idle RSS", "idle CPU", "idle statements"}
-    assert measures_of(found, "bgjobs-postgres-asyncio") == late | idle
-
-
-@pytest.mark.slow
-def test_growth_is_measured_on_all_populations(tmp_path: Path) -> None:
-    tiny = ("--stores", "sqlite", "--rows", "300", "--calls", "1")
-    found = run_benchmark(tmp_path, "growth", *tiny)
-    claims = 10 * 3 * 2
-    backlog_names_and_history = 1 + 2 + 1
-    assert len(found["rows"]) == 2 * backlog_names_and_history + claims
-
-
-@pytest.mark.slow
-def test_claims_are_measured_on_all_populations(tmp_path: Path, postgres_dsn: str) -> None:
-    tiny = ("--stores", "postgres", "--rows", "1500", "--rounds", "1", "--calls", "1")
-    found = run_benchmark(tmp_path, "claim", *tiny, BGJOBS_TEST_POSTGRES=postgres_dsn)
-    assert len(found["rows"]) == 10 * 3 * 2
-
-
-@pytest.mark.slow
-def test_an_open_transaction_is_measured_on_both_databases(
-    tmp_path: Path, postgres_dsn: str
-) -> None:
-    tiny = ("--rounds", "1", "--scale", "0.001")
-    found = run_benchmark(tmp_path, "held", *tiny, BGJOBS_TEST_POSTGRES=postgres_dsn)
-    assert len(found["rows"]) == 2 * 2 * 5
 
 
 def written(folder: Path, kind: str = "compare") -> Path:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -39,3 +40,16 @@ def test_examples_and_documents_use_public_modules_only() -> None:
         if (names := _UNDERSCORED.findall(file.read_text()))
     }
     assert found == {}
+
+
+def test_the_floor_of_the_coverage_is_the_documented_one() -> None:
+    tools = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    floor = tools["coverage"]["report"]["fail_under"]
+    documented = re.findall(
+        r"at least (\d+) % of the lines and branches", (_ROOT / "CONTRIBUTING.md").read_text()
+    )
+    assert documented == [str(floor)]
+
+
+def test_no_line_is_left_out_of_the_coverage() -> None:
+    assert [str(file) for file in _MODULES if "no cover" in file.read_text()] == []
