@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 import bgjobs
 from bgjobs._core.ids import new_id
+from bgjobs.stores.sqlite.codec import DECODER
 from tests.fixtures.databases import PostgresSchema, SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
 from tests.reliability.hostile_rows.rows import HOLDERS, NOW, QUEUES, Role, Row
@@ -48,6 +49,8 @@ class TestedDatabase:
     """The ids of the jobs of the application."""
     droppable: set[str] = field(factory=set[str], init=False)
     """The ids of the occurrences, which may be dropped."""
+    shown_ids: dict[str, str] = field(factory=dict[str, str], init=False)
+    """By the id of a job, the one that commands show and take: another one if it is no UUID."""
     _writers: dict[Role, Any] = field(factory=dict[Role, Any], init=False)
     _dead_owner: str = field(factory=lambda: str(new_id()), init=False)
     _living_owner: str = field(factory=lambda: str(new_id()), init=False)
@@ -119,7 +122,9 @@ class TestedDatabase:
     def _note(self, row: Row) -> None:
         self.taken[row.role] += 1
         if row.is_counted:
-            self.jobs.add(self.key_of(row.job_id))
+            key = self.key_of(row.job_id)
+            self.jobs.add(key)
+            self.shown_ids[key] = self.key_of(str(DECODER.id_of(str(row.job_id))))
         if row.may_vanish:
             self.droppable.add(self.key_of(row.job_id))
 

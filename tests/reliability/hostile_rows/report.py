@@ -107,6 +107,7 @@ def _row_problems(database: TestedDatabase, deleted: set[str]) -> Iterator[str]:
         yield f"rows: {len(left)} are due and do not end, such as {sorted(left)[:3]}"
     found = set[str]().union(*(database.keys(table) for table in ENDED))
     found |= database.keys("jobs_unreadable", "job_id")
+    deleted = {key for key, shown in database.shown_ids.items() if shown in deleted}
     if lost := database.jobs - database.droppable - deleted - found:
         yield f"rows: {len(lost)} of {len(database.jobs)} are lost, such as {sorted(lost)[:3]}"
 
