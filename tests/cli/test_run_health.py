@@ -25,7 +25,7 @@ def url_of(session: Terminal) -> str:
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_run_is_ready_until_it_is_stopped(backend: str, shop: Path) -> None:
     command = ("run", "--backend", backend, "--health", "127.0.0.1:0")
-    enqueue_slow(2)
+    enqueue_slow(3_600)
     with terminal(*BGJOBS, *command, cwd=shop) as session:
         url = url_of(session)
         session.until("begun")
@@ -34,6 +34,7 @@ def test_run_is_ready_until_it_is_stopped(backend: str, shop: Path) -> None:
         session.signal(signal.SIGTERM)
         session.until("stopping: handlers have 10 s to finish")
         stopping, live = httpx2.get(f"{url}/ready"), httpx2.get(f"{url}/live")
+        session.signal(signal.SIGTERM)  # this cancels the handler
         code, rest = session.end()
 
     assert ready.text == "ok\n"
