@@ -196,7 +196,7 @@ def tests_others(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Run all tests, and print the lines and branches of the package that they do not reach.
 
-    The session fails below the floor; `nox -s coverage -- tests/web` runs some tests without it.
+    The session fails below the floor; `nox -s coverage -- tests/web` runs some without it.
     """
     install(session, "test", "types")
     chosen = ["--cov-fail-under=0", *session.posargs] if session.posargs else []

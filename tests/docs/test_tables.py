@@ -39,7 +39,7 @@ def documented(page: str, module: str) -> set[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_the_page_is_up_to_date(path: Path) -> None:
-    assert path.read_text("utf-8") == PAGES[path](), "run: nox -s docs"
+    assert path.read_text("utf-8") == PAGES[path](), "run: python docs/tables.py"
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
