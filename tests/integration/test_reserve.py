@@ -68,10 +68,11 @@ def postgres_costs(store: PostgresStore, dsn: str) -> Iterator[Cost]:
 
         def cost(verb: str, values: dict[str, Any]) -> int:
             explain = b"explain (analyze, buffers, format json) "
+            given = {"after": [], "after_ids": [], **values, "now": NOW}
             for mode in ("force_custom_plan", "force_generic_plan"):
                 connection.execute(f"set local plan_cache_mode = {mode}".encode())
                 found = connection.execute(
-                    explain + store._sql[verb], {**values, "now": NOW}, prepare=True
+                    explain + store._sql[verb], given, prepare=True
                 ).fetchone()
                 assert found is not None
                 plan = found[0][0]["Plan"]
