@@ -184,23 +184,26 @@ def tests_all(session: nox.Session) -> None:
 def tests_others(session: nox.Session) -> None:
     """Run tests that are not slow on the supported Pythons other than that of nox.
 
-    Most of them run on the first and the last Python, and on one between the main ones.
+    Most of them run on the first and the last Python, and on one between the main ones. The
+    last session measures the coverage, and fails below the floor.
     """
     install(session, "test", "types")
     left_out = [f"--ignore={folder}" for folder in SAME_EVERYWHERE]
     chosen = BETWEEN if session.python in PYTHONS[1:-1] else left_out
-    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *chosen, *session.posargs)
+    measured = COVERAGE if session.python == OTHERS[-1] and not session.posargs else []
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *chosen, *measured, *session.posargs)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run all tests, and print the lines and branches of the package that they do not reach.
+    """Print the lines and branches that the tests of `tests-others` do not reach.
 
-    The session fails below the floor; `nox -s coverage -- tests/web` runs some without it.
+    `nox -s coverage -- tests/web` runs others, and does not fail below the floor.
     """
     install(session, "test", "types")
-    chosen = ["--cov-fail-under=0", *session.posargs] if session.posargs else []
-    session.run("pytest", *IN_PARALLEL, *COVERAGE, *chosen)
+    left_out = [f"--ignore={folder}" for folder in SAME_EVERYWHERE]
+    chosen = ["--cov-fail-under=0", *session.posargs] if session.posargs else left_out
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *COVERAGE, *chosen)
 
 
 @nox.session
