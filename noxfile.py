@@ -210,10 +210,22 @@ def coverage(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write the generated pages, build the site, and run every program in the documents."""
     install(session, "types")
+    build_site(session)
+    session.run("pytest", *IN_PARALLEL, "tests/docs", *session.posargs)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Write the generated pages and build the site, without the tests of the documents."""
+    install(session, "types")
+    build_site(session)
+
+
+def build_site(session: nox.Session) -> None:
+    """Write the generated pages, and build the site with warnings as errors."""
     session.run("python", "docs/tables.py")
     build = ("--jobs=auto", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
     session.run("sphinx-build", "--fresh-env", *build)
-    session.run("pytest", *IN_PARALLEL, "tests/docs", *session.posargs)
 
 
 @nox.session
