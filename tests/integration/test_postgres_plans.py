@@ -12,7 +12,7 @@ from bgjobs.stores.postgres import PostgresStore
 from bgjobs.testing.contract.steps import PROGRESS
 from tests.fixtures.postgres import execute, fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import open_owner
-from tests.integration.postgres_plans import explained
+from tests.integration.postgres_plans import explained, explained_in_general
 
 pytestmark = pytest.mark.xdist_group("postgres plans")  # each population is stored once
 
@@ -55,11 +55,19 @@ def store(population: str, postgres_dsn: str) -> Generator[PostgresStore]:
 
 
 def _explain(
-    store: PostgresStore, dsn: str, verb: str, names: list[str], limit: int = 1, **more: Any
+    store: PostgresStore,
+    dsn: str,
+    verb: str,
+    names: list[str],
+    limit: int = 1,
+    *,
+    in_general: bool = False,
+    **more: Any,
 ) -> list[dict[str, Any]]:
     after: dict[str, Any] = {"after": [], "after_ids": []}
     values = {"owner": open_owner(store), "names": names, "limit": limit, "now": None}
-    return explained(store, dsn, verb, {**values, **after, **more})
+    explain = explained_in_general if in_general else explained
+    return explain(store, dsn, verb, {**values, **after, **more})
 
 
 def _read(node: dict[str, Any]) -> float:
@@ -75,12 +83,19 @@ def _check_indexes(nodes: list[dict[str, Any]], allowed: set[str]) -> None:
     assert [node for node in nodes if node["Node Type"] == "Seq Scan"] == []
 
 
+@pytest.mark.parametrize("in_general", [False, True], ids=["own plan", "one plan"])
 @pytest.mark.parametrize("limit", [1, 10, 100])
 @pytest.mark.parametrize("names", [_NAMES[:1], _NAMES], ids=["one name", "fifty names"])
 def test_a_reservation_reads_little_more_than_it_takes(
-    population: str, store: PostgresStore, postgres_dsn: str, names: list[str], limit: int
+    population: str,
+    store: PostgresStore,
+    postgres_dsn: str,
+    names: list[str],
+    limit: int,
+    in_general: bool,
 ) -> None:
-    nodes = _explain(store, postgres_dsn, "reserve", names, limit)
+    """Also by the plan that a prepared statement has for any values, which the store uses."""
+    nodes = _explain(store, postgres_dsn, "reserve", names, limit, in_general=in_general)
     _check_indexes(nodes, {*_BY_PRIORITY, "jobs_pkey", "owners_pkey"})
     # A row is read when it is chosen, when it is locked and when it is changed. If a few names
     # have all the first jobs, that takes several rounds.
@@ -101,11 +116,13 @@ def test_a_reservation_is_too_cheap_to_be_compiled(
     assert update["Total Cost"] < 50_000
 
 
+@pytest.mark.parametrize("in_general", [False, True], ids=["own plan", "one plan"])
 @pytest.mark.parametrize("planned", [True, False])
 def test_the_next_due_reads_at_most_three_rows_a_name(
-    store: PostgresStore, postgres_dsn: str, planned: bool
+    store: PostgresStore, postgres_dsn: str, planned: bool, in_general: bool
 ) -> None:
-    nodes = _explain(store, postgres_dsn, "next_due", _NAMES, planned=planned)
+    more = {"planned": planned, "in_general": in_general}
+    nodes = _explain(store, postgres_dsn, "next_due", _NAMES, **more)
     _check_indexes(nodes, set(_BY_PRIORITY))
     assert sum(map(_read, nodes)) <= len(_NAMES) * 3
 

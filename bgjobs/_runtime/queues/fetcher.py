@@ -219,10 +219,10 @@ class Fetcher:
             self._hand_out_suspect()
         others = unreadable_in(jobs)
         again = bool(others) and await set_apart(self._services, others)
-        hurry = again or self._suspect is not None or len(jobs) == free
-        if not hurry:
-            await self._let_slots_begin(len(jobs))
-        return 0 if hurry else await self._until_next_due()
+        if again or self._suspect is not None or len(jobs) == free:
+            return 0
+        await self._let_slots_begin()
+        return await self._until_next_due()
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:
         """Keep one suspect if none is held yet, and put the others back with a delay."""
@@ -260,8 +260,8 @@ class Fetcher:
             self._filled_at = self._now()
             self._inbox.put(attempts)
 
-    async def _let_slots_begin(self, jobs: int) -> None:
-        for _ in range(TURNS_OF_SLOTS if jobs else 0):
+    async def _let_slots_begin(self) -> None:
+        for _ in range(TURNS_OF_SLOTS):
             await checkpoint()
 
     async def _empty_inbox(self) -> None:

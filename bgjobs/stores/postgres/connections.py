@@ -29,7 +29,7 @@ from bgjobs.stores.postgres.errors import (
 from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool
 from bgjobs.stores.postgres.sessions import SessionInfo, Sessions, is_utf8, takes_no_writes
 from bgjobs.stores.postgres.source import Source, ignore_notifications
-from bgjobs.stores.postgres.statements import JIT_OFF, Dialect, Step
+from bgjobs.stores.postgres.statements import JIT_OFF, ONE_PLAN, Dialect, Step
 
 T = TypeVar("T")
 
@@ -352,6 +352,19 @@ class PostgresDatabase:
     def read(self, step: Step) -> list[Row]:
         """Run one statement in autocommit mode and return its rows."""
         return self.alone(lambda connection: self.run_all(connection, [step]))[0]
+
+    def rows_by_one_plan(self, name: str, values: Parameters) -> list[Row]:
+        """Run a statement whose plan is good for all values, and return its rows.
+
+        The server would make a new plan each time, which takes longer than to run the statement.
+        """
+
+        def work(connection: AnyConnection) -> list[Row]:
+            keeps_plans = connection.prepare_threshold is not None
+            steps = [*([ONE_PLAN] if keeps_plans else []), (self.sql[name], values)]
+            return self.run_all(connection, steps)[-1]
+
+        return self.alone(work)
 
     def all_rows(self, steps: Sequence[Step]) -> list[list[Row]]:
         """Run statements in one transaction and one round trip, and return the rows of each."""

@@ -14,7 +14,7 @@ from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.postgres import arrays, codec, writes
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.postgres.statements import LOCK_NAMES, Step
+from bgjobs.stores.postgres.statements import LOCK_NAMES, ONE_PLAN, Step
 from bgjobs.stores.types import FROM_THE_START, Position
 from bgjobs.stores.values import by_verb, in_claim_order
 
@@ -33,7 +33,8 @@ def reserve(
     try:
         if caps:
             return _within(database, owner, names, limit, caps, now)
-        found = database.rows("reserve", codec.reserve_values(owner, names, limit, now, after))
+        values = codec.reserve_values(owner, names, limit, now, after)
+        found = database.rows_by_one_plan("reserve", values)
     except RowRefusedError:
         if refused := _refused(database, names):
             return Listing((), refused)
@@ -56,7 +57,7 @@ def next_due(
         first = next_due(database, room.names(names), planned=planned, caps=(), now=now)
         return earliest(first, room.reopens_in)
     values = {**codec.names_values(names, after), "planned": planned, "now": now}
-    [[wait]] = database.rows("next_due", values)
+    [[wait]] = database.rows_by_one_plan("next_due", values)
     due: timedelta | None = wait
     return due
 
@@ -86,7 +87,7 @@ def _within(
         # The lock is a statement of its own: the next one sees what others reserved meanwhile.
         lock: Step = (LOCK_NAMES, {"schema": sql.schema, **_cap_values(caps)})
         use: Step = (sql["use"], {**_cap_values(caps), "now": now})
-        _, used = database.run_all(connection, [lock, use])
+        *_, used = database.run_all(connection, [ONE_PLAN, lock, use])
         room = _openings(caps, used)
         # The transaction's own time is that of before the wait for the lock.
         moment = codec.timestamp(used[0][-1])

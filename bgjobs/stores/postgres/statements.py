@@ -52,6 +52,14 @@ JIT_OFF: Step = (b"select pg_catalog.set_config('jit', 'off', true)", {})
 
 See https://www.postgresql.org/docs/current/jit-decision.html.
 """
+ONE_PLAN: Step = (
+    b"select pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)",
+    {},
+)
+"""No new plan for the values of a prepared statement until the transaction ends.
+
+See https://www.postgresql.org/docs/current/runtime-config-query.html#GUC-PLAN-CACHE-MODE.
+"""
 JIT_ON: Step = (b"select pg_catalog.set_config('jit', 'on', true)", {})
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)

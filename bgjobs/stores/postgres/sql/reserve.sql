@@ -19,6 +19,8 @@
 --     less. In it, the first delayed row of a priority shows that the rest of that priority is delayed
 --     too. It is kept with the time `infinity`, and reading on from there continues with the next
 --     priority.
+--   * `asked` has the position of each worker, after which its jobs of the default priority are looked
+--     for; `since` is the time from which a run of these reads on.
 --   * `picked` locks as many rows of each name and priority as are among the best.
 with recursive alive as (
     select from {owners}
@@ -94,10 +96,10 @@ with recursive alive as (
     ) as run (kind, priority)
     where (run.kind = 'every') = (select count(*) = 200 from late)
         and exists (select from alive) and not exists (select from enough)
-), rounds (round, name, kind, priority, available_at, id, ahead) as (
+), rounds (round, name, kind, priority, available_at, since, id, ahead) as (
     select
-        0, asked.name, run.kind, run.priority, 'infinity'::timestamptz,
-        '00000000-0000-0000-0000-000000000000'::uuid,
+        0, asked.name, run.kind, run.priority, 'infinity'::timestamptz, asked.available_at,
+        asked.id,
         -- Twice an even share, so that one round is enough in most cases.
         greatest(
             1, %(limit)s::bigint / greatest(1, pg_catalog.cardinality(%(names)s::text[]) / 2)
@@ -105,7 +107,9 @@ with recursive alive as (
     from runs as run cross join asked
     union all
     (
-        select 0, late.name, 'late', late.priority, late.available_at, late.id, null
+        select
+            0, late.name, 'late', late.priority, late.available_at, late.available_at, late.id,
+            null
         from late
         where exists (select from runs where kind <> 'every')
         order by late.priority, late.available_at, late.id
@@ -113,29 +117,26 @@ with recursive alive as (
     )
     union all
     select
-        last.round + 1, last.name, last.kind, more.priority, more.available_at, more.id,
-        more.ahead
+        last.round + 1, last.name, last.kind, more.priority, more.available_at, more.since,
+        more.id, more.ahead
     from (
         select
             best.*,
             bool_or(best.ahead is not null and best.rank < %(limit)s) over () as unfinished
         from (
             select
-                rounds.*,
-                count(*) filter (where rounds.available_at < 'infinity')
-                    over (order by rounds.priority, rounds.available_at, rounds.id) as rank,
-                case rounds.round when 0 then asked.available_at else rounds.available_at end
-                    as since,
-                case rounds.round when 0 then asked.id else rounds.id end as since_id
-            from rounds join asked on asked.name = rounds.name
-            where rounds.available_at < 'infinity' or rounds.ahead is not null
-            order by rounds.priority, rounds.available_at, rounds.id
+                *,
+                count(*) filter (where available_at < 'infinity')
+                    over (order by priority, available_at, id) as rank
+            from rounds
+            where available_at < 'infinity' or ahead is not null
+            order by priority, available_at, id
             -- All rows that can be among the best, and at most one delayed row of each run.
             limit %(limit)s::bigint + 3 * pg_catalog.cardinality(%(names)s::text[])
         ) as best
     ) as last cross join lateral (
         select
-            last.priority, last.available_at, last.id,
+            last.priority, last.available_at, last.since, last.id,
             case when last.available_at = 'infinity' then last.ahead end as ahead
         where last.available_at < 'infinity' or (last.kind = 'patient' and last.round = 0)
         union all
@@ -146,6 +147,7 @@ with recursive alive as (
                 then next.available_at
                 else 'infinity'
             end,
+            next.available_at,
             next.id,
             case
                 when row_number() over () = least(last.ahead, %(limit)s - last.rank)
@@ -160,7 +162,7 @@ with recursive alive as (
                         and last.kind = 'default'
                         and job.name = last.name
                         and job.priority = 0
-                        and (job.available_at, job.id) > (last.since, last.since_id)
+                        and (job.available_at, job.id) > (last.since, last.id)
                         and job.reserved_by is null
                         and job.available_at <= coalesce(%(now)s::timestamptz, now())
                     order by job.priority, job.available_at, job.id
