@@ -356,7 +356,7 @@ class PostgresDatabase:
     def rows_by_one_plan(self, name: str, values: Parameters) -> list[Row]:
         """Run a statement whose plan is good for all values, and return its rows.
 
-        The server would make a new plan each time, which takes longer than to run the statement.
+        Making a new plan for each call takes longer than running the statement.
         """
 
         def work(connection: AnyConnection) -> list[Row]:

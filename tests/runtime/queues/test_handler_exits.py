@@ -213,13 +213,11 @@ async def test_an_exit_of_a_backoff_does_not_lose_the_job(sqlite_app: Harness) -
     async def raising() -> None:
         raise ValueError
 
-    config = sqlite_app.config(raising, queue={"backoff": leave})
+    config = sqlite_app.config(raising, queue={"backoff": leave, "max_retries": 1})
     async with bgjobs.run(config) as bg:
-        job = await bg.enqueue(raising.request())
-        (told,) = await sqlite_app.recorder.wait_for(QueueError)
-        await bg.drain()
-        waiting = await bg.find(job.id)
+        failed = await bg.wait_for(await bg.enqueue(raising.request()))
+    (told,) = sqlite_app.recorder.of(QueueError)
     assert str(told.error) == "backoff raised SystemExit: 3"
-    assert isinstance(waiting, bgjobs.Job)
-    assert waiting.attempts == 1
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert (len(failed.errors), failed.crashes, failed.interruptions) == (2, 0, 0)
     assert sqlite_app.recorder.of(ChildCrashed) == []

@@ -270,11 +270,10 @@ async def test_a_backoff_that_raises_does_not_lose_the_job(sqlite_app: Harness) 
 
     config = sqlite_app.config(raising, queue={"backoff": broken, "max_retries": 1})
     async with bgjobs.run(config) as bg:
-        job = await bg.enqueue(raising.request())
-        await bg.drain()
-        waiting = await bg.find(job.id)
-    assert isinstance(waiting, bgjobs.Job | bgjobs.FailedJob)
-    assert "QueueError" in sqlite_app.recorder.names()
+        failed = await bg.wait_for(await bg.enqueue(raising.request()))
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert (len(failed.errors), failed.crashes) == (2, 0)
+    assert sqlite_app.recorder.names().count("QueueError") == 1
 
 
 @virtual_time
