@@ -107,12 +107,6 @@ COMPARE: Sequence[Goal] = (
         least=1.2,
     ),
     Goal(
-        text="PostgreSQL, enqueue by 100 tasks beside one by one",
-        ours=(PG, names.ENQUEUE_TASKS),
-        other=(PG, names.ENQUEUE_ONE),
-        least=6,
-    ),
-    Goal(
         text="PostgreSQL, enqueue_many beside graphile-worker, tuned",
         ours=(PG, names.ENQUEUE_MANY),
         other=("graphile-tuned", names.ENQUEUE_MANY),

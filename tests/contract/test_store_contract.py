@@ -15,10 +15,12 @@ from bgjobs.stores.operations import OperatedStore, Operations
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract import (
     CHECKS,
+    NONBLOCKING_CHECKS,
     NURSERY_CHECKS,
     OPERATIONS_CHECKS,
     TRANSACTION_CHECKS,
     Connect,
+    NonBlockingStore,
     ParentStore,
 )
 from tests.fixtures.postgres import fresh_postgres_store
@@ -59,6 +61,14 @@ def test_operations_contract(
 
 @pytest.mark.parametrize("check", NURSERY_CHECKS, ids=lambda check: check.__name__)
 def test_nursery_contract(check: Callable[[ParentStore], None], store: ParentStore) -> None:
+    check(store)
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+@pytest.mark.parametrize("check", NONBLOCKING_CHECKS, ids=lambda check: check.__name__)
+def test_nonblocking_contract(
+    check: Callable[[NonBlockingStore], None], store: NonBlockingStore
+) -> None:
     check(store)
 
 

@@ -56,13 +56,17 @@ def held(dsn: str, store: PostgresStore, *names: str) -> Generator[psycopg.Conne
 
 
 class Writes:
-    """The writes of one store: the jobs and settlements of each, and its success."""
+    """The writes of one store: the jobs and settlements of each, and its success.
+
+    All jobs pass `PostgresStore.write`, as behind a pooler.
+    """
 
     def __init__(self, store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[tuple[Sequence[NewJob], Sequence[Any]]] = []
         self.failed = 0
         self._write = store.write
         monkeypatch.setattr(store, "write", self.write)
+        monkeypatch.setattr(PostgresStore, "nonblocking", None)
 
     def write(
         self, enqueue: Sequence[NewJob] = (), settle: Sequence[Any] = (), **more: Any

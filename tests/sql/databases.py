@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +30,11 @@ _CONNECTED = {
     *FAMILY_CHECKS,
 }
 """They take `connect` beside the store."""
+_ALONE: Mapping[str, Sequence[Check]] = {
+    "sqlite": (),
+    "postgres": (*contract.NONBLOCKING_CHECKS, *POSTGRES_CHECKS, *FAMILY_CHECKS),
+}
+"""The checks that are for one dialect alone."""
 
 
 def checks_of(dialect: str) -> Sequence[Check]:
@@ -40,7 +45,7 @@ def checks_of(dialect: str) -> Sequence[Check]:
         *contract.NURSERY_CHECKS,
         *contract.TRANSACTION_CHECKS,
         *own.CHECKS,
-        *((*POSTGRES_CHECKS, *FAMILY_CHECKS) if dialect == "postgres" else ()),
+        *_ALONE[dialect],
     )
 
 

@@ -7,7 +7,7 @@ is cancelled later waits for the call to end first, so that no thread outlives i
 the store is unavailable, `Dispatch.call` retries with backoff up to `store_timeout`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
 from typing import ParamSpec, TypeVar, final
@@ -103,11 +103,15 @@ class Dispatch:
 
     async def once(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a verb of the store, without a retry, and emit the events of the call."""
-        name = verb.__name__
+        work = partial(verb, *args, **kwargs)
+        return await self.observed(verb.__name__, partial(self._leave_the_loop, work))
+
+    async def observed(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call of a verb of the store, and emit its events."""
         self._bus.emit(StoreCalled, name)
         started = self._clock.monotonic()
         try:
-            answer = await self._leave_the_loop(partial(verb, *args, **kwargs))
+            answer = await call()
         except StoreError as error:
             self._bus.emit(StoreFailed, name, error)
             raise

@@ -1,12 +1,13 @@
 """Group commit: writes that wait at the same time are committed in one transaction.
 
-When no other write waits, a write goes to a store thread at once, without another task. Under
-load the next batch gathers while the task `GroupCommit.run` commits the last one, so batches
-grow by themselves up to their limit. The ends of runs are not gathered anywhere else: queues
-submit each one when it is known, and do not wait. `run` is shielded from cancellation until
-`finish`, because callers wait for it; a write that is withdrawn is left out only if its batch
-has not begun. While the store is unavailable `run` repeats the batches with backoff, and
-`Store.write` recognizes rows of an earlier try by their ids.
+When no other write waits, a write begins at once, without another task: in a store thread, or
+for a single new job by the `NonBlockingWriter` of the store. Under load the next batch gathers
+while the task `GroupCommit.run` commits the last one, so batches grow by themselves up to their
+limit. The ends of runs are not gathered anywhere else: queues submit each one when it is known,
+and do not wait. `run` is shielded from cancellation until `finish`, because callers wait for
+it; a write that is withdrawn is left out only if its batch has not begun. While the store is
+unavailable `run` repeats the batches with backoff, and `Store.write` recognizes rows of an
+earlier try by their ids.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,23 +19,21 @@ from anyio import Event
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.jobs import Job, Reservation
-from bgjobs._core.settlements import Report, Settlement
+from bgjobs._core.settlements import Settlement
 from bgjobs._runtime.cancellation import raise_if_cancelled, run_shielded
 from bgjobs._runtime.notifications.wakeups import Notifier
+from bgjobs._runtime.persistence.batch_limits import rows_of, take_batch
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.lost_answers import was_cancelled, was_settled
+from bgjobs._runtime.persistence.sent_write import SentWrite
 from bgjobs._runtime.persistence.ticket import WRITTEN, ReportSource, Ticket, answer_error
 from bgjobs._runtime.persistence.timeouts import Timeouts
 from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
+from bgjobs.stores.nonblocking_writer import nonblocking_writer_of
 from bgjobs.stores.types import NewJob, Notice, Written
 
-LARGEST_BATCH = 1000
-"""Rows in one transaction. Beyond a few hundred, a larger batch only ends later."""
-HEAVIEST_BATCH = 8_000_000
-"""Characters of payload in one transaction, so that large jobs do not delay the others."""
-ONE_END = (1, 0, False)
-"""What `Ticket.measure` returns for an end without a result that no job follows."""
+_NO_NOTICE = Notice()
 
 
 @final
@@ -53,6 +52,7 @@ class GroupCommit:
         self._timeout = timeout
         self.timeouts: Timeouts = Timeouts(timeout)
         """Limits how long `enqueue` waits; a task has to run it."""
+        self._writer = nonblocking_writer_of(dispatch.store)
         self._notifier = notifier
         """Notifies other processes of the jobs that are enqueued here, where they need it."""
         self._waiting: list[Ticket] = []
@@ -165,18 +165,23 @@ class GroupCommit:
         return StoreError(f"{label}: the application ends, so nothing more is written")
 
     async def _write_awaited(self, ticket: Ticket, timeouts: Timeouts | None = None) -> None:
-        waiter = self._dispatch.threads.free_waiter if self._begins_alone else None
-        done = ticket.done = Event() if waiter is None else waiter
+        begins_alone = self._begins_alone
+        sent = self._send(ticket) if begins_alone else None
+        waiter = self._dispatch.threads.free_waiter if begins_alone and sent is None else None
+        ticket.done = sent or waiter or Event()
         if timeouts is not None:
             timeouts.watch(ticket)
         try:
-            if waiter is None:
-                self.submit(ticket)
-                await done.wait()
-            else:
+            if sent is not None:
+                await self._receive(ticket, sent)
+            elif waiter is not None:
                 with waiter:
                     self._begin_alone(ticket, waiter)
                     await waiter.wait()
+            else:
+                self.submit(ticket)
+            if isinstance(ticket.done, Event):
+                await ticket.done.wait()
         except BaseException:  # a cancellation, or a Ctrl-C in a listener
             ticket.done = None
             raise
@@ -197,30 +202,67 @@ class GroupCommit:
             raise StoreUnavailableError(text) from ticket.failure
         return ticket.answer
 
+    def _send(self, ticket: Ticket) -> SentWrite | None:
+        """Send a write without a thread if that is possible; `_receive` has to follow."""
+        if self._writer is None or ticket.settlement is not None or len(ticket.enqueue) != 1:
+            return None
+        notice = self._take_notice(ticket)
+        if not self._writer.begin(ticket.enqueue[0], notice, now=self._clock.store_now()):
+            return None
+        self._busy = True
+        return SentWrite(self._writer)
+
+    async def _receive(self, ticket: Ticket, sent: SentWrite) -> None:
+        """Wait for the answer; a write that has to be tried again then waits for the task."""
+        answer: Written | StoreError | None = None
+        try:
+            with sent:
+                answer = await self._dispatch.observed("write", sent.wait)
+        except StoreError as error:
+            if not ticket.withdrawn:  # else its time is over
+                answer, ticket.done = error, Event()
+        finally:
+            if answer is None:
+                self._free()
+        if answer is not None:
+            self._ended_alone(ticket, answer)
+
+    def _take_notice(self, ticket: Ticket) -> Notice:
+        if self._notifier is not None and ticket.enqueue and ticket.announced is None:
+            ticket.announced = self._notifier.piggyback(ticket.names)
+        return ticket.announced or _NO_NOTICE
+
     def _begin_alone(self, ticket: Ticket, waiter: Waiter | None = None) -> None:
         """Begin to write a ticket without the task, which saves two turns of the loop."""
-        if self._notifier is not None and ticket.enqueue:
-            ticket.announced = self._notifier.piggyback(ticket.names)
+        notice = self._take_notice(ticket)
+        connects = self._writer is not None and self._writer.is_wanted
         self._busy = True
         self._dispatch.begin(
             "write",
             partial(self._write_alone, ticket),
             partial(self._ended_alone, ticket),
-            afterwards=partial(self._announce, ticket.announced) if ticket.announced else None,
+            afterwards=partial(self._follow_up, notice) if notice or connects else None,
             waiter=waiter,
         )
 
     def _write_alone(self, ticket: Ticket) -> Written:
         store, now = self._dispatch.store, self._clock.store_now()
-        jobs, settlements, reports = _rows([ticket])
+        jobs, settlements, reports = rows_of([ticket])
         return store.write(jobs, settlements, progress=reports, now=now)
 
-    def _announce(self, notice: Notice) -> None:
+    def _follow_up(self, notice: Notice) -> None:
         with suppress(Exception):  # then the other processes find the jobs by polling
-            self._dispatch.store.notify(notice)
+            if notice:
+                self._dispatch.store.notify(notice)
+        if self._writer is not None:
+            self._writer.connect()
+
+    def _free(self) -> None:
+        self._busy = False
+        if self._waiting or self._finished:
+            self._work.set()
 
     def _ended_alone(self, ticket: Ticket, written: Written | BaseException) -> None:
-        self._busy = False
         if not isinstance(written, BaseException):
             self._tries = 0
             problem = answer_error(written, len(ticket.enqueue), self._dispatch.store.label)
@@ -231,18 +273,21 @@ class GroupCommit:
             ticket.take(written)
         else:
             # The task tries again, and finds the rows that are refused.
+            ticket.announced = None  # no notice was sent
             if isinstance(written, StoreUnavailableError):
                 self._tries += 1
                 ticket.repeat(written)
             elif isinstance(written, UnreadableJobError):  # the other rows may be stored
                 ticket.repeat()
             self._waiting.insert(0, ticket)
-        if self._waiting or self._finished:
-            self._work.set()
+        self._free()
 
     async def _commit_all(self) -> None:
         await self._pause()
-        while batch := self._take():
+        while True:
+            batch, self._waiting = take_batch(self._waiting)
+            if not batch:
+                return
             self._batch = batch
             self._crowded = len(batch) > 1
             try:
@@ -272,27 +317,6 @@ class GroupCommit:
     async def _pause(self) -> None:
         if self._tries:
             await self._dispatch.pause(self._tries - 1)
-
-    def _take(self) -> list[Ticket]:
-        """Take the next batch, in order: at least one ticket, up to the limits of a batch."""
-        batch: list[Ticket] = []
-        size = weight = taken = 0
-        is_alone = False
-        for ticket in self._waiting:
-            is_plain = not (ticket.enqueue or ticket.result_size)
-            measures = ONE_END if is_plain else ticket.measure()
-            if measures is not None and not ticket.withdrawn:
-                rows, characters, goes_alone = measures
-                size += rows
-                weight += characters
-                is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
-                if batch and (is_full or goes_alone or is_alone):
-                    break
-                batch.append(ticket)
-                is_alone = goes_alone
-            taken += 1
-        self._waiting = self._waiting[taken:]
-        return batch
 
     async def _commit(self, batch: list[Ticket]) -> None:
         """Set the answers of all tickets, or raise `StoreUnavailableError`."""
@@ -333,7 +357,7 @@ class GroupCommit:
 
     async def _write(self, batch: list[Ticket]) -> Written:
         write, now = self._dispatch.store.write, self._clock.store_now()
-        jobs, settlements, reports = _rows(batch)
+        jobs, settlements, reports = rows_of(batch)
         return await self._dispatch.once(write, jobs, settlements, progress=reports, now=now)
 
     async def _part_of(
@@ -356,13 +380,6 @@ class GroupCommit:
         if reason is not None:
             return Written(stored, (), {held: reason}, {held} & set(written.still_reserved))
         return Written(stored, (held,) if held in written.lost else ())
-
-
-def _rows(batch: Sequence[Ticket]) -> tuple[list[NewJob], list[Settlement], list[Report]]:
-    jobs = [job for ticket in batch for job in ticket.enqueue]
-    settlements = [one.settlement for one in batch if one.settlement is not None]
-    reports = [one.progress.newest() for one in batch if one.progress is not None]
-    return jobs, settlements, reports
 
 
 def _lost_report(ticket: Ticket, written: Written) -> Sequence[Reservation]:

@@ -89,6 +89,11 @@ def timestamps(values: Sequence[datetime | None]) -> Array:
     return _int8s(_TIMESTAMPTZ, counts)
 
 
+def timestamp_bytes(value: datetime) -> bytes:
+    """Return a timestamptz that is not in an array."""
+    return ((value - EPOCH) // MICROSECOND).to_bytes(8, signed=True)
+
+
 def unique_names(names: Iterable[str]) -> Array:
     """Return a text[] of worker names, each once."""
     return texts(sorted(set(names)))

@@ -1,9 +1,10 @@
-"""Leases of owners: how they are renewed, and how they end."""
+"""Leases of owners: how they begin, are renewed, and end."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from bgjobs._core.jobs import Owner
 from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.arrays import unique_ids
 from bgjobs.stores.postgres.connections import PostgresDatabase
@@ -11,6 +12,20 @@ from bgjobs.stores.postgres.families import end_descendants
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import CLOCK
 from bgjobs.stores.types import Renewal
+
+
+def open_owner(
+    database: PostgresDatabase, owner: Owner, lease: timedelta, now: datetime | None
+) -> None:
+    """Record a new owner."""
+    values = {
+        "id": owner.id,
+        "name": owner.name,
+        "node": owner.node,
+        "lease": codec.microseconds(lease),
+        "now": now,
+    }
+    database.execute("open_owner", values)
 
 
 def heartbeat(

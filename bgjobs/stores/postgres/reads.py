@@ -1,12 +1,15 @@
-"""Reads of one job, and of the time until the next one is due."""
+"""Reads of one job, and of how many there are."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from bgjobs._core.jobs import AnyJob
 from bgjobs.stores.decoder import Table
 from bgjobs.stores.postgres import codec
+from bgjobs.stores.postgres.arrays import unique_names
 from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.types import Counts
 from bgjobs.stores.values import single
 
 _FIND: dict[Table, str] = {
@@ -15,6 +18,18 @@ _FIND: dict[Table, str] = {
     "jobs_cancelled": "find_cancelled",
 }
 """The tables of ended jobs; they are read after that of live jobs, as a job moves."""
+
+
+def count(
+    database: PostgresDatabase,
+    names: Collection[str] | None,
+    at_most: int | None,
+    now: datetime | None,
+) -> Counts:
+    """Count the jobs of these workers, or of all with None."""
+    asked = None if names is None else unique_names(names)
+    [found] = database.rows("count", {"names": asked, "at_most": at_most, "now": now})
+    return Counts(*found)
 
 
 def find(database: PostgresDatabase, job_id: UUID, now: datetime | None) -> AnyJob | None:

@@ -72,7 +72,7 @@ _PARAMETER = re.compile(rb"%\((\w+)\)s")
 
 
 @lru_cache(maxsize=1024)
-def _numbered(statement: bytes) -> tuple[bytes, tuple[str, ...]]:
+def numbered(statement: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Return a statement with parameters $1, $2 and so on, and their names.
 
     The driver would do the same, but only keeps the result for statements below 4 KiB: for
@@ -212,7 +212,7 @@ class Dialect:
     def _executed(
         self, connection: psycopg.Connection[Any], statement: bytes, values: Parameters
     ) -> _Cursor:
-        query, names = _numbered(statement)
+        query, names = numbered(statement)
         cursor = _Cursor(connection)
         cursor.execute(query, [values[name] for name in names], prepare=self._prepare)
         return cursor
@@ -221,7 +221,7 @@ class Dialect:
         self, connection: psycopg.AsyncConnection[Any], statement: bytes, values: Parameters
     ) -> list[Row]:
         """Run one statement on an async connection and return its rows."""
-        query, names = _numbered(statement)
+        query, names = numbered(statement)
         with translated(self.label):
             cursor = _AsyncCursor(connection)
             await cursor.execute(query, [values[name] for name in names], prepare=self._prepare)

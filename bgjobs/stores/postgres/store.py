@@ -20,14 +20,15 @@ from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import COUNTED
 from bgjobs.stores.postgres import codec, reads, reservations, schema, with_work, writes
-from bgjobs.stores.postgres.arrays import unique_ids, unique_names
+from bgjobs.stores.postgres.arrays import unique_ids
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.enqueue_in import TransactionalEnqueuer
 from bgjobs.stores.postgres.listener import ListenConnector
 from bgjobs.stores.postgres.lists import Listings
+from bgjobs.stores.postgres.nonblocking_writer import PostgresNonBlockingWriter
 from bgjobs.stores.postgres.nurseries import PostgresNurseries
 from bgjobs.stores.postgres.operations import PostgresOperations, page_values
-from bgjobs.stores.postgres.owners import close_owners, heartbeat
+from bgjobs.stores.postgres.owners import close_owners, heartbeat, open_owner
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyPool, check_settings, source_of, with_defaults
@@ -105,6 +106,7 @@ class PostgresStore:
         self._listings = Listings(self._database)
         self._nurseries = PostgresNurseries(self._database)
         self._operations = PostgresOperations(self._database, self._listings, self._listen)
+        self._nonblocking = PostgresNonBlockingWriter(self._database, self._sql)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.label}>"
@@ -139,6 +141,11 @@ class PostgresStore:
         """The methods for children."""
         return self._nurseries
 
+    @property
+    def nonblocking(self) -> PostgresNonBlockingWriter | None:
+        """What writes jobs without a thread; None with a pool of yours."""
+        return self._nonblocking if self._database.source.is_ours else None
+
     def open(self) -> None:
         """Connect."""
         self._database.open()
@@ -146,6 +153,7 @@ class PostgresStore:
     def close(self) -> None:
         """Close the connections; harmless if it is not open. A pool of yours stays open."""
         self._database.close()
+        self._nonblocking.close()
 
     def migrate(self) -> Sequence[str]:
         """Apply the missing migrations and return their names."""
@@ -276,14 +284,7 @@ class PostgresStore:
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None
     ) -> None:
         """Record a new owner."""
-        values = {
-            "id": owner.id,
-            "name": owner.name,
-            "node": owner.node,
-            "lease": codec.microseconds(lease),
-            "now": codec.utc("now", now),
-        }
-        self._database.execute("open_owner", values)
+        open_owner(self._database, owner, lease, codec.utc("now", now))
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
@@ -327,10 +328,7 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
-        asked = None if names is None else unique_names(names)
-        values = {"names": asked, "at_most": at_most, "now": codec.utc("now", now)}
-        [found] = self._database.rows("count", values)
-        return Counts(*found)
+        return reads.count(self._database, names, at_most, codec.utc("now", now))
 
     def prune(
         self,

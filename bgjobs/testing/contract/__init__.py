@@ -13,7 +13,8 @@ methods ``commit()`` and ``rollback()`` of the connection end the transaction of
 Leave these checks out for a store that a second connection cannot reach, such as one in memory.
 
 `OPERATIONS_CHECKS` take a store that also has `operations`, and `NURSERY_CHECKS` one that has
-`operations` and `nurseries`. Leave them out for other stores.
+`operations` and `nurseries`. `NONBLOCKING_CHECKS` take one that also has `nonblocking`. Leave
+them out for other stores.
 
 No check sleeps: the argument `now` moves the time. The functions passed to `complete` call
 ``connection.execute(sql).fetchall()`` with plain SQL; `execute` may return any cursor.
@@ -46,6 +47,7 @@ from bgjobs.testing.contract import (
     listings,
     marked_ends,
     neighbours,
+    nonblocking_writer,
     nurseries,
     operated_listings,
     operated_neighbours,
@@ -64,15 +66,18 @@ from bgjobs.testing.contract import (
     values,
     waits,
 )
+from bgjobs.testing.contract.nonblocking_writer import NonBlockingStore
 from bgjobs.testing.contract.nurseries import ParentStore
 from bgjobs.testing.contract.transactions import Connect
 
 __all__ = [
     "CHECKS",
+    "NONBLOCKING_CHECKS",
     "NURSERY_CHECKS",
     "OPERATIONS_CHECKS",
     "TRANSACTION_CHECKS",
     "Connect",
+    "NonBlockingStore",
     "ParentStore",
 ]
 
@@ -126,3 +131,4 @@ OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
 NURSERY_CHECKS: tuple[Callable[[ParentStore], None], ...] = _checks(
     nurseries, waits, families, family_changes
 )
+NONBLOCKING_CHECKS: tuple[Callable[[NonBlockingStore], None], ...] = _checks(nonblocking_writer)

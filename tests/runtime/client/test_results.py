@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._runtime.persistence import group_commit
+from bgjobs._runtime.persistence import batch_limits
 from bgjobs.errors import JobCancelledError, JobFailedError, ResultError, UnknownJobError
 from bgjobs.events import JobAttemptFailed, JobStarted, ReservationLost
 from tests.fixtures.faulty_store import FaultyStore
@@ -265,7 +265,7 @@ async def test_a_result_whose_answer_was_lost_is_kept(app: Harness, verb: str) -
 async def test_a_batch_is_limited_by_the_size_of_its_results(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "HEAVIEST_BATCH", 100)
+    monkeypatch.setattr(batch_limits, "HEAVIEST_BATCH", 100)
     real, batches = app.database.store(), list[int]()
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:

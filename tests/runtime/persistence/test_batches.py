@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs._runtime.persistence import group_commit
+from bgjobs._runtime.persistence import batch_limits
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobSucceeded
 from tests.runtime.conftest import Harness, Wrapped
@@ -46,7 +46,7 @@ async def test_a_failed_look_up_after_a_lost_answer_fails_its_own_write_only(
 async def test_a_batch_is_limited_by_the_size_of_its_payloads(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "HEAVIEST_BATCH", 100)
+    monkeypatch.setattr(batch_limits, "HEAVIEST_BATCH", 100)
     real, batches = app.database.store(), list[int]()
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 
 import bgjobs
 from bgjobs._core.jobs import Job
-from bgjobs._runtime.persistence import group_commit
+from bgjobs._runtime.persistence import batch_limits
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import JobEnqueued, StoreCalled
 from bgjobs.stores.types import NewJob, Written
@@ -127,7 +127,7 @@ async def test_a_call_with_many_jobs_returns_them_in_order(app: Harness) -> None
 async def test_a_batch_ends_at_its_limit_but_a_larger_call_is_not_split(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "LARGEST_BATCH", 10)
+    monkeypatch.setattr(batch_limits, "LARGEST_BATCH", 10)
     store, config = producer(sqlite_app)
 
     async def enqueue(bg: bgjobs.BgJobs, count: int) -> None:

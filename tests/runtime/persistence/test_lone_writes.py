@@ -36,6 +36,8 @@ class PausedStore:
         self.may_notify.set()
         self.notices: list[Notice] = []
         self.error: Exception | None = None
+        self.refusals: list[Exception] = []
+        """What the next writes raise."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -43,6 +45,8 @@ class PausedStore:
     def write(self, enqueue: Sequence[NewJob] = (), *rest: Any, **more: Any) -> Written:
         self.begun.set()
         assert self.go_on.wait(30)
+        if self.refusals:
+            raise self.refusals.pop()
         return self._store.write(enqueue, *rest, **more)
 
     def notify(self, notice: Notice) -> None:
@@ -90,6 +94,16 @@ async def test_a_notice_that_fails_is_no_error_of_the_caller(
         async with bgjobs.run(config) as bg:
             await bg.enqueue(note.request("a"))
             assert (await bg.count()).waiting == 1
+
+
+async def test_a_write_that_succeeds_at_the_second_try_is_notified_of(app: Harness) -> None:
+    with paused(app) as (store, config):
+        store.go_on.set()
+        store.refusals.append(StoreUnavailableError("away"))
+        async with bgjobs.run(config) as bg:
+            await bg.enqueue(note.request("a"))
+    assert not store.refusals
+    assert store.notices == [Notice(frozenset({"note"}))]
 
 
 async def test_a_lone_call_that_takes_too_long_is_unavailable_and_may_be_stored(
