@@ -258,9 +258,8 @@ class Notifier:
         """Send notices until cancelled. After a failure, receivers rely on polling."""
         while True:
             await self._wakeup.wait()
-            wait = self._sent_at + NOTIFY_PAUSE - self._clock.monotonic()
-            if wait > 0:
-                await sleep(wait + SLACK)
+            while (wait := self._sent_at + NOTIFY_PAUSE - self._clock.monotonic()) > 0:
+                await sleep(wait + SLACK)  # a write may take a notice along meanwhile
             if self._notice or self._ping_due:
                 await self._send()
 

@@ -8,12 +8,18 @@ import pytest
 
 import bgjobs
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.notifications.wakeups import NOTIFY_PAUSE, Notifier, Wakeup, Wakeups
+from bgjobs._runtime.notifications.wakeups import (
+    NOTIFY_PAUSE,
+    SLACK,
+    Notifier,
+    Wakeup,
+    Wakeups,
+)
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.errors import StoreError
 from bgjobs.events import StoreCalled
 from bgjobs.stores.types import ANY_CHANGE, Notice
-from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
 
 pytestmark = pytest.mark.anyio
 
@@ -151,6 +157,31 @@ async def test_a_notification_without_a_write_is_sent_by_itself(fails: bool) -> 
             tasks.cancel_scope.cancel()
             dispatch.threads.finish()
     assert store.notices == expectations
+
+
+@virtual_time_on_both
+async def test_a_notice_keeps_its_distance_from_one_that_a_write_has_taken(
+    virtual_app: Harness,
+) -> None:
+    began, times = anyio.current_time(), list[float]()
+    dispatch = Dispatch(
+        Wrapped(Told(), notify=lambda _: times.append(anyio.current_time() - began)),  # type: ignore[arg-type]  # one verb of it
+        virtual_app.settings["clock"],
+        Bus([]),
+        1.0,
+    )
+    notifier = Notifier(dispatch, virtual_app.settings["clock"])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(notifier.run)
+        assert notifier.piggyback(["mail"])
+        notifier.add(jobs_for("fax"))
+        await anyio.sleep(NOTIFY_PAUSE)
+        assert notifier.piggyback(["web"]) == jobs_for("fax", "web")
+        await anyio.sleep(NOTIFY_PAUSE / 10)
+        notifier.add(jobs_for("mail"))
+        await anyio.sleep(1)
+        tasks.cancel_scope.cancel()
+    assert times == pytest.approx([2 * NOTIFY_PAUSE + SLACK])
 
 
 async def test_single_jobs_are_announced_with_their_write(app: Harness) -> None:
