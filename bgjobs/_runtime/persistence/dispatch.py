@@ -107,7 +107,7 @@ class Dispatch:
         return await self.observed(verb.__name__, partial(self._leave_the_loop, work))
 
     async def observed(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call of a verb of the store, and emit its events."""
+        """Await a call of the verb of this name, and emit the events of the call."""
         self._bus.emit(StoreCalled, name)
         started = self._clock.monotonic()
         try:

@@ -209,13 +209,13 @@ class GroupCommit:
         notice = self._take_notice(ticket)
         if not self._writer.begin(ticket.enqueue[0], notice, now=self._clock.store_now()):
             return None
-        self._busy = True
         return SentWrite(self._writer)
 
     async def _receive(self, ticket: Ticket, sent: SentWrite) -> None:
         """Wait for the answer; a write that has to be tried again then waits for the task."""
         answer: Written | StoreError | None = None
         try:
+            self._busy = True  # in the block, so that a Ctrl-C cannot leave it set
             with sent:
                 answer = await self._dispatch.observed("write", sent.wait)
         except StoreError as error:
@@ -235,7 +235,7 @@ class GroupCommit:
     def _begin_alone(self, ticket: Ticket, waiter: Waiter | None = None) -> None:
         """Begin to write a ticket without the task, which saves two turns of the loop."""
         notice = self._take_notice(ticket)
-        connects = self._writer is not None and self._writer.is_wanted
+        connects = ticket.enqueue and self._writer is not None and self._writer.is_wanted
         self._busy = True
         self._dispatch.begin(
             "write",
@@ -254,8 +254,9 @@ class GroupCommit:
         with suppress(Exception):  # then the other processes find the jobs by polling
             if notice:
                 self._dispatch.store.notify(notice)
-        if self._writer is not None:
-            self._writer.connect()
+        with suppress(Exception):  # then a thread writes the next single job, too
+            if self._writer is not None:
+                self._writer.connect()
 
     def _free(self) -> None:
         self._busy = False

@@ -294,6 +294,6 @@ class PostgresNonBlockingWriter:
 
 
 def _values(new: NewJob, now: datetime | None) -> Sequence[bytes | None]:
-    """Return the parameters of `enqueue_one`; raise `UnicodeEncodeError`."""
+    """Return the parameters of `enqueue_one` in binary format."""
     at = None if now is None else timestamp_bytes(now)
     return new.id.bytes, new.request.name.encode(), new.request.payload.encode(), at

@@ -95,7 +95,7 @@ def check_the_store_s_clock_is_used_without_now(store: NonBlockingStore) -> None
     assert before.created_at <= job.created_at == job.available_at <= after.created_at
 
 
-def check_jobs_that_need_more_than_one_row_are_refused(store: NonBlockingStore) -> None:
+def check_jobs_that_are_not_plain_are_refused(store: NonBlockingStore) -> None:
     """Those with options, and repeated ones; nothing is stored, and `connect` is not wanted."""
     writer = connected(store)
     refused = [
