@@ -44,7 +44,9 @@ def is_applied(tree: Path) -> bool:
 
 def run(command: str, tree: Path) -> str:
     """Run a line of the page, and return what it prints."""
-    python = shlex.quote(sys.executable)  # in a session of nox, a path that ends like the next one
+    python = shlex.quote(
+        sys.executable
+    )  # in a session of nox, a path that ends like the next one
     command = command.replace(".nox/tests/bin/python", python)
     command = NOX.sub(f"{python} -m pytest ", command)
     variables = {"PYTHONPATH": str(tree), "GIT_CEILING_DIRECTORIES": str(tree.parent)}

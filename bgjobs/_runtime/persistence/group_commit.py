@@ -25,12 +25,12 @@ from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.batch_limits import rows_of, take_batch
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.lost_answers import was_cancelled, was_settled
-from bgjobs._runtime.persistence.sent_write import SentWrite
+from bgjobs._runtime.persistence.sent_call import SentCall
 from bgjobs._runtime.persistence.ticket import WRITTEN, ReportSource, Ticket, answer_error
 from bgjobs._runtime.persistence.timeouts import Timeouts
 from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
-from bgjobs.stores.nonblocking_writer import nonblocking_writer_of
+from bgjobs.stores.nonblocking_calls import nonblocking_of
 from bgjobs.stores.types import NewJob, Notice, Written
 
 _NO_NOTICE = Notice()
@@ -52,7 +52,8 @@ class GroupCommit:
         self._timeout = timeout
         self.timeouts: Timeouts = Timeouts(timeout)
         """Limits how long `enqueue` waits; a task has to run it."""
-        self._writer = nonblocking_writer_of(dispatch.store)
+        found = nonblocking_of(dispatch.store)
+        self._writer = None if found is None else found.writer
         self._notifier = notifier
         """Notifies other processes of the jobs that are enqueued here, where they need it."""
         self._waiting: list[Ticket] = []
@@ -202,16 +203,16 @@ class GroupCommit:
             raise StoreUnavailableError(text) from ticket.failure
         return ticket.answer
 
-    def _send(self, ticket: Ticket) -> SentWrite | None:
+    def _send(self, ticket: Ticket) -> SentCall[Written] | None:
         """Send a write without a thread if that is possible; `_receive` has to follow."""
         if self._writer is None or ticket.settlement is not None or len(ticket.enqueue) != 1:
             return None
         notice = self._take_notice(ticket)
         if not self._writer.begin(ticket.enqueue[0], notice, now=self._clock.store_now()):
             return None
-        return SentWrite(self._writer)
+        return SentCall(self._writer)
 
-    async def _receive(self, ticket: Ticket, sent: SentWrite) -> None:
+    async def _receive(self, ticket: Ticket, sent: SentCall[Written]) -> None:
         """Wait for the answer; a write that has to be tried again then waits for the task."""
         answer: Written | StoreError | None = None
         try:

@@ -8,7 +8,7 @@ from attrs import define, evolve, field
 
 from bgjobs._core.jobs import Reservation
 from bgjobs._core.settlements import Report, Settlement
-from bgjobs._runtime.persistence.sent_write import SentWrite
+from bgjobs._runtime.persistence.sent_call import SentCall
 from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.types import NewJob, Notice, Written
@@ -36,7 +36,7 @@ class Ticket:
 
     enqueue: Sequence[NewJob]
     settlement: Settlement | None
-    done: Event | Waiter | SentWrite | None = field(default=None, init=False)
+    done: Event | Waiter | SentCall[Written] | None = field(default=None, init=False)
     answer: Written | BaseException | None = field(default=None, init=False)
     """None until it is known; the error of a write that was refused."""
     failure: StoreUnavailableError | None = field(default=None, init=False)

@@ -22,60 +22,14 @@ from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.looks import Looks
+from bgjobs._runtime.queues.pace import MOST_AHEAD, Pace
+from bgjobs._runtime.queues.reservations import Reservations
 from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.types import FROM_THE_START, Owner, Position, Written
-
-MARGIN = 4.0
-"""How many jobs are reserved ahead: so many times what finishes during one reservation.
-
-It must be more than two, or a reservation that takes longer than the last leaves slots idle.
-"""
-MOST_AHEAD = 2000
-"""Jobs reserved ahead at most; if the process dies, they wait until its lease has ended."""
-
-
-@final
-class Pace:
-    """Decides how many jobs to reserve, by the time it takes and the rate of finished jobs."""
-
-    def __init__(self, slots: int, most_ahead: int = MOST_AHEAD) -> None:
-        self._slots = slots
-        self._most_ahead = most_ahead
-        self._ahead = 0
-        self._began, self._finished = 0.0, 0
-        self._rate = 0.0
-
-    @property
-    def room(self) -> int:
-        """How many jobs may wait or run at once."""
-        return self._slots + self._ahead
-
-    def should_reserve(self, unfinished: int, waiting: int) -> bool:
-        """Whether to reserve now: there is room, and enough of it unless no job is waiting.
-
-        A reservation of a few jobs costs nearly as much as one of many.
-        """
-        free = self.room - unfinished
-        return free > 0 and (not waiting or MARGIN * free >= self.room)
-
-    def stay_within_slots(self) -> None:
-        """Reserve no further jobs ahead."""
-        self._ahead = self._most_ahead = 0
-
-    def begin(self, now: float, finished: int) -> None:
-        """Record that a reservation begins, when `finished` jobs have finished so far."""
-        passed = now - self._began
-        self._rate = (finished - self._finished) / passed if passed > 0 else 0.0
-        self._began, self._finished = now, finished
-
-    def end(self, now: float) -> None:
-        """Record that the reservation has ended."""
-        self._ahead = min(self._most_ahead, int(MARGIN * self._rate * (now - self._began)))
-
 
 STALE = 1.0
 """Seconds after which jobs that were reserved ahead are released if no slot was free."""
@@ -121,6 +75,7 @@ class Fetcher:
         # Jobs that are reserved ahead would count for a cap without running.
         self._pace = Pace(state.config.concurrency, most_ahead=0 if state.caps else MOST_AHEAD)
         self._looks = Looks(state.config.poll_interval)
+        self._reservations = Reservations(services, owner)
         self._filled_at = 0.0
         """When the inbox was last filled."""
         self._compare_at = inf
@@ -222,7 +177,9 @@ class Fetcher:
         if again or self._suspect is not None or len(jobs) == free:
             return 0
         await self._let_slots_begin()
-        return await self._until_next_due()
+        wait = await self._until_next_due()
+        await self._reservations.connect()
+        return wait
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:
         """Keep one suspect if none is held yet, and put the others back with a delay."""
@@ -304,15 +261,10 @@ class Fetcher:
         return self._state.config.concurrency - running - nesting
 
     async def _reserve(self, names: Sequence[str], limit: int) -> Sequence[Job]:
-        began, after = self._now(), self._after
-        jobs = await self._services.dispatch.once(
-            self._services.store.reserve,
-            self._owner.id,
-            names,
-            limit,
-            caps=self._state.caps,
-            after=after,
-            now=self._services.clock.store_now(),
+        began, after, caps = self._now(), self._after, self._state.caps
+        is_idle = not self._state.occupying
+        jobs = await self._reservations.reserve(
+            names, limit, caps=caps, after=after, is_idle=is_idle
         )
         self._looks.record(after, jobs, began, self._now())
         self._state.taken += len(jobs)

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any, final
 
 import psycopg
-from psycopg.adapt import AdaptersMap
+from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.pq import Format
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.numeric import Int8BinaryLoader
 
@@ -60,6 +61,11 @@ ONE_PLAN: Step = (
 
 See https://www.postgresql.org/docs/current/runtime-config-query.html#GUC-PLAN-CACHE-MODE.
 """
+KEEP_ONE_PLAN: Step = (
+    b"select pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', false)",
+    {},
+)
+"""The same until the session ends."""
 JIT_ON: Step = (b"select pg_catalog.set_config('jit', 'on', true)", {})
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
@@ -216,6 +222,12 @@ class Dialect:
         cursor = _Cursor(connection)
         cursor.execute(query, [values[name] for name in names], prepare=self._prepare)
         return cursor
+
+    def rows_of(self, connection: psycopg.Connection[Any], result: PGresult) -> list[Row]:
+        """Return the rows of a result in binary format that no cursor has received."""
+        transformer = Transformer.from_context(_Cursor(connection))
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
 
     async def run_async(
         self, connection: psycopg.AsyncConnection[Any], statement: bytes, values: Parameters

@@ -25,7 +25,7 @@ from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.enqueue_in import TransactionalEnqueuer
 from bgjobs.stores.postgres.listener import ListenConnector
 from bgjobs.stores.postgres.lists import Listings
-from bgjobs.stores.postgres.nonblocking_writer import PostgresNonBlockingWriter
+from bgjobs.stores.postgres.nonblocking_calls import PostgresNonBlocking
 from bgjobs.stores.postgres.nurseries import PostgresNurseries
 from bgjobs.stores.postgres.operations import PostgresOperations, page_values
 from bgjobs.stores.postgres.owners import close_owners, heartbeat, open_owner
@@ -106,7 +106,7 @@ class PostgresStore:
         self._listings = Listings(self._database)
         self._nurseries = PostgresNurseries(self._database)
         self._operations = PostgresOperations(self._database, self._listings, self._listen)
-        self._nonblocking = PostgresNonBlockingWriter(self._database, self._sql)
+        self._nonblocking = PostgresNonBlocking(self._database)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.label}>"
@@ -142,8 +142,8 @@ class PostgresStore:
         return self._nurseries
 
     @property
-    def nonblocking(self) -> PostgresNonBlockingWriter | None:
-        """What writes jobs without a thread; None with a pool of yours."""
+    def nonblocking(self) -> PostgresNonBlocking | None:
+        """What writes and reserves jobs without a thread; None with a pool of yours."""
         return self._nonblocking if self._database.source.is_ours else None
 
     def open(self) -> None:

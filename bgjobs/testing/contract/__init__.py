@@ -47,7 +47,8 @@ from bgjobs.testing.contract import (
     listings,
     marked_ends,
     neighbours,
-    nonblocking_writer,
+    nonblocking_reservations,
+    nonblocking_writes,
     nurseries,
     operated_listings,
     operated_neighbours,
@@ -66,7 +67,8 @@ from bgjobs.testing.contract import (
     values,
     waits,
 )
-from bgjobs.testing.contract.nonblocking_writer import NonBlockingStore
+from bgjobs.testing.contract.nonblocking_reservations import without_thread
+from bgjobs.testing.contract.nonblocking_steps import NonBlockingStore
 from bgjobs.testing.contract.nurseries import ParentStore
 from bgjobs.testing.contract.transactions import Connect
 
@@ -131,4 +133,7 @@ OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
 NURSERY_CHECKS: tuple[Callable[[ParentStore], None], ...] = _checks(
     nurseries, waits, families, family_changes
 )
-NONBLOCKING_CHECKS: tuple[Callable[[NonBlockingStore], None], ...] = _checks(nonblocking_writer)
+NONBLOCKING_CHECKS: tuple[Callable[[NonBlockingStore], None], ...] = (
+    *_checks(nonblocking_writes, nonblocking_reservations),
+    *map(without_thread, _checks(reservations, positions)),
+)

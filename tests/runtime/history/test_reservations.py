@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs._runtime.queues.fetcher import Pace
+from bgjobs._runtime.queues.pace import Pace
 from bgjobs.events import JobReleased, JobReserved, JobStarted, MonitorReleased, OwnerDied
 from bgjobs.stores.types import Owner
 from tests.fixtures.prepared_rows import left_behind

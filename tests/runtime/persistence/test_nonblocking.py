@@ -1,24 +1,22 @@
 """A lone enqueue on PostgreSQL is sent by the event loop, which waits for the answer itself."""
 
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import anyio.abc
 import pytest
-from psycopg.conninfo import make_conninfo
 
 import bgjobs
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobStarted, StoreCalled, StoreFailed, StoreResponded
-from bgjobs.stores.nonblocking_writer import nonblocking_writer_of
+from bgjobs.stores.nonblocking_calls import nonblocking_of
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob, Written
-from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.listings import unreserved
-from tests.fixtures.postgres import execute, random_schema
-from tests.fixtures.postgres_locks import wait_until_waiting
+from tests.fixtures.postgres import execute
+from tests.fixtures.postgres_locks import LockedJobs
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
@@ -28,12 +26,12 @@ pytestmark = pytest.mark.anyio
 async def note(text: str) -> None: ...
 
 
-class Scene:
+class Scene(LockedJobs):
     """A schema, and what is written to it."""
 
-    def __init__(self, postgres: PostgresSchema) -> None:
-        self.postgres = postgres
-        self.app = Harness(postgres)
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.app = Harness(self.postgres)
         self.in_threads: list[str] = []
         """The payloads of the jobs that were written by `PostgresStore.write`."""
 
@@ -60,33 +58,10 @@ class Scene:
         self.in_threads.clear()
         self.app.recorder.events.clear()
 
-    @asynccontextmanager
-    async def locked(self) -> AsyncGenerator[anyio.abc.TaskGroup]:
-        """Yield a task group whose inserts wait until the end of the block."""
-        async with anyio.create_task_group() as group:
-            with closing(self.postgres.connect()) as connection:
-                table = f"{self.postgres.schema}.jobs"
-                connection.execute(f"lock table {table} in share mode")
-                yield group
-
-    async def waiting(self, count: int) -> None:
-        """Wait until this number of sessions wait for the lock."""
-        await anyio.to_thread.run_sync(
-            wait_until_waiting, self.postgres.dsn, self.postgres.schema, count
-        )
-
-    def terminate(self) -> None:
-        """End the sessions that wait for the lock."""
-        waiting = "wait_event_type = 'Lock' and application_name"
-        ended = "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
-        execute(self.postgres.dsn, f"{ended} where {waiting} = '{self.postgres.schema}'")
-
 
 @pytest.fixture
 def scene(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Generator[Scene]:
-    schema = random_schema()
-    postgres = PostgresSchema(make_conninfo(postgres_dsn, application_name=schema), schema)
-    scene, real = Scene(postgres), PostgresStore.write
+    scene, real = Scene(postgres_dsn), PostgresStore.write
 
     def write(
         store: PostgresStore, enqueue: Sequence[NewJob] = (), *rest: Any, **more: Any
@@ -96,7 +71,7 @@ def scene(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Generator[Scene
 
     monkeypatch.setattr(PostgresStore, "write", write)
     yield scene
-    postgres.drop()
+    scene.postgres.drop()
 
 
 def text(name: str) -> str:
@@ -130,8 +105,8 @@ async def test_other_jobs_are_stored_in_a_thread(scene: Scene) -> None:
 
 async def test_a_wrapped_store_writes_each_job_itself(scene: Scene) -> None:
     store = scene.postgres.store()
-    assert nonblocking_writer_of(store) is not None
-    assert nonblocking_writer_of(Wrapped(store)) is None
+    assert nonblocking_of(store) is not None
+    assert nonblocking_of(Wrapped(store)) is None
 
 
 async def test_jobs_beside_one_that_was_sent_wait_for_it(scene: Scene) -> None:

@@ -11,7 +11,7 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Requeue
 from bgjobs._runtime.queues import fetcher
-from bgjobs._runtime.queues.fetcher import Pace
+from bgjobs._runtime.queues.pace import Pace
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded, QueueError
 from bgjobs.stores.types import NewJob

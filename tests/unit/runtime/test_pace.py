@@ -1,6 +1,6 @@
 """How far a queue reserves ahead: as far as it is fast, and not at all where it is slow."""
 
-from bgjobs._runtime.queues.fetcher import MOST_AHEAD, Pace
+from bgjobs._runtime.queues.pace import MOST_AHEAD, Pace
 
 
 def paced(slots: int, *, finished: int, seconds: float, look: float) -> Pace:
