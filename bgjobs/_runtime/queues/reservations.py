@@ -1,7 +1,6 @@
 """Reservations for one owner: in a store thread, or without one for a queue without jobs."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import final
@@ -80,8 +79,14 @@ class Reservations:
         except StoreError:  # the call in a thread finds the rows that are refused
             return None
 
-    async def connect(self) -> None:
-        """Connect for later reservations without a thread, if one had no connection."""
+    def connect(self) -> None:
+        """Begin to connect for later reservations without a thread, if one had no connection.
+
+        Nothing waits for it: until then, and if it fails, threads reserve.
+        """
         if self._reserver is not None and self._reserver.is_wanted:
-            with suppress(Exception):  # then threads go on to reserve
-                await self._dispatch.threads.call(self._reserver.connect)
+            self._dispatch.threads.begin(self._reserver.connect, _ignore)
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing with the result or the error of a call."""
