@@ -64,7 +64,10 @@ class NonBlockingCall(Protocol[Answer_co]):
         ...
 
     def end(self) -> None:
-        """End the wait for the answer. If it has not arrived, the change may be committed."""
+        """End the wait for the answer. If it has not arrived, the change may be committed.
+
+        Jobs of a reservation that was left stay reserved until their owner is released.
+        """
         ...
 
 
@@ -78,8 +81,9 @@ class NonBlockingWriter(NonBlockingCall[Written], Protocol):
         waited for.
 
         Returns:
-            Whether it was sent. False if the job needs more than one statement, if there is no
-            connection, or if an earlier write has no answer yet; nothing is stored then.
+            Whether it was sent. False if the job needs more than one statement or is large, if
+            there is no connection, or if an earlier write has no answer yet; nothing is stored
+            then.
 
         Raises:
             StoreError: A text cannot be sent, or this process is a fork of the one that opened
@@ -105,8 +109,8 @@ class NonBlockingReserver(NonBlockingCall[Sequence[Job]], Protocol):
         The arguments are those of `Store.reserve`.
 
         Returns:
-            Whether it was sent. False if there is no connection, or if an earlier reservation
-            has no answer yet; nothing is reserved then.
+            Whether it was sent. False if there are many names, if there is no connection, or if
+            an earlier reservation has no answer yet; nothing is reserved then.
 
         Raises:
             StoreError: This process is a fork of the one that opened the store.

@@ -19,6 +19,7 @@ from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.errors import as_store_error, retry_rolled_back
 from bgjobs.stores.postgres.source import with_defaults
 from bgjobs.stores.types import NewJob, Notice
+from bgjobs.testing.contract.nonblocking_steps import answer, connected_reserver
 from tests.fixtures.postgres import fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests, reserve_one
 from tests.fixtures.stores import opened
@@ -331,8 +332,11 @@ def _in_fork(work: Callable[[], object]) -> int:
 
 
 def test_a_fork_is_refused_and_leaves_the_parent_alone(store: PostgresStore) -> None:
+    """Also the connection of a reservation in progress."""
     owner = open_owner(store)
     store.heartbeat([owner], LEASE)
+    reserver = connected_reserver(store)
+    assert reserver.begin(owner, ["work"], 1)
 
     def child() -> None:
         for verb in (store.count, store.watch, store.open, store.migrate):
@@ -344,9 +348,13 @@ def test_a_fork_is_refused_and_leaves_the_parent_alone(store: PostgresStore) -> 
         store.close()
         store.open()
         assert store.count().waiting == 0
+        again = connected_reserver(store)
+        assert again.begin(owner, ["work"], 1)
+        assert list(answer(again)) == []
         store.close()
 
     assert _in_fork(child) == 0
+    assert list(answer(reserver)) == []
     assert store.heartbeat([owner], LEASE).alive == {owner}
     enqueue(store, *requests(1))
     assert store.count().waiting == 1

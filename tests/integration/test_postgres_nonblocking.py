@@ -42,10 +42,10 @@ def new_job() -> NewJob:
 
 
 @contextmanager
-def locked(dsn: str, store: PostgresStore) -> Generator[None]:
-    """Make inserts wait while the block runs."""
+def locked(dsn: str, store: PostgresStore, mode: str = "share") -> Generator[None]:
+    """Make inserts wait while the block runs; with another mode, reads and plans, too."""
     with psycopg.connect(dsn) as connection:
-        connection.execute(f"lock table {schema_of(store)}.jobs in share mode".encode())
+        connection.execute(f"lock table {schema_of(store)}.jobs in {mode} mode".encode())
         yield
 
 
@@ -232,6 +232,29 @@ def test_a_failed_attempt_to_connect_is_not_repeated_at_once(
         monkeypatch.setattr(nonblocking_call, "monotonic", lambda: 1e12)
         assert not writer.begin(new_job(), NOTHING)
         assert writer.is_wanted
+
+
+def test_a_store_that_is_closed_during_the_attempt_to_connect(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt ends at once, and the next one needs no pause once the store is open."""
+    real, made = connections.Connections.connect, list[Any]()
+
+    def close_meanwhile(live: connections.Connections) -> Any:
+        made.append(real(live))
+        store.close()
+        return made[0]
+
+    with fresh_postgres_store(postgres_dsn) as store:
+        writer = calls_of(store).writer
+        assert not writer.begin(new_job(), NOTHING)
+        with locked(postgres_dsn, store, "access exclusive"), monkeypatch.context() as patched:
+            patched.setattr(connections.Connections, "connect", close_meanwhile)
+            writer.connect()  # else this would wait for the lock
+        assert made[0].closed
+        store.open()
+        begin_write(connected_writer(store), new_job())
+        answer(writer)
 
 
 def test_a_statement_that_cannot_be_prepared(postgres_dsn: str) -> None:

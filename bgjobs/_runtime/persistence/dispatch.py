@@ -104,7 +104,7 @@ class Dispatch:
     async def once(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a verb of the store, without a retry, and emit the events of the call."""
         work = partial(verb, *args, **kwargs)
-        return await self.observed(verb.__name__, partial(self._leave_the_loop, work))
+        return await self.observed(verb.__name__, partial(self.leave_the_loop, work))
 
     async def observed(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         """Await a call of the verb of this name, and emit the events of the call."""
@@ -172,7 +172,8 @@ class Dispatch:
         ceiling = min(FIRST_RETRY * pow(float(factor), min(tries, 20)), longest)
         return ceiling * self._random.uniform(0.5, 1.0)
 
-    async def _leave_the_loop(self, work: Callable[[], T]) -> T:
+    async def leave_the_loop(self, work: Callable[[], T]) -> T:
+        """Do blocking work in a store thread, or inline if the clock says so."""
         if self._clock.inline:
             await checkpoint()
             return work()

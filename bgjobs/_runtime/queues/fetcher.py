@@ -178,7 +178,7 @@ class Fetcher:
             return 0
         await self._let_slots_begin()
         wait = await self._until_next_due()
-        self._reservations.connect()
+        await self._reservations.connect()
         return wait
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:

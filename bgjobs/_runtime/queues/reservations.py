@@ -1,7 +1,7 @@
 """Reservations for one owner: in a store thread, or without one for a queue without jobs."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import final
 
@@ -11,7 +11,7 @@ from bgjobs._runtime.cancellation import raise_if_cancelled, run_shielded
 from bgjobs._runtime.persistence.sent_call import SentCall
 from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.nonblocking_calls import nonblocking_of
+from bgjobs.stores.nonblocking_calls import NonBlockingReserver, nonblocking_of
 from bgjobs.stores.types import Owner, Position
 
 
@@ -41,11 +41,7 @@ class Reservations:
         leaves it to them to read the jobs, which would delay its handlers.
         """
         now = self._services.clock.store_now()
-        if is_idle and not caps:
-            jobs = await self._reserve_without_thread(names, limit, after, now)
-            if jobs is not None:
-                return jobs
-        return await self._dispatch.once(
+        in_thread = partial(
             self._services.store.reserve,
             self._owner.id,
             names,
@@ -54,39 +50,35 @@ class Reservations:
             after=after,
             now=now,
         )
+        call = partial(self._dispatch.leave_the_loop, in_thread)
+        if self._reserver is not None and is_idle and not caps:
+            begin = partial(
+                self._reserver.begin, self._owner.id, names, limit, after=after, now=now
+            )
+            call = partial(self._send, self._reserver, begin, otherwise=call)
+        return await self._dispatch.observed("reserve", call)
 
-    async def _reserve_without_thread(
+    async def _send(
         self,
-        names: Sequence[str],
-        limit: int,
-        after: Mapping[str, Position],
-        now: datetime | None,
-    ) -> Sequence[Job] | None:
-        """Return None if a thread has to do it; nothing is reserved then."""
-        reserver = self._reserver
-        if reserver is None:
-            return None
+        reserver: NonBlockingReserver,
+        begin: Callable[[], bool],
+        otherwise: Callable[[], Awaitable[Sequence[Job]]],
+    ) -> Sequence[Job]:
+        """Reserve without a thread; if nothing can be reserved in this way, do it otherwise."""
         await raise_if_cancelled()
-        if not reserver.begin(self._owner.id, names, limit, after=after, now=now):
-            return None
+        if not begin():
+            return await otherwise()
         sent = SentCall(reserver)
         try:
             with sent:
-                wait = partial(run_shielded, sent.wait)
-                return await self._dispatch.observed("reserve", wait)
+                return await run_shielded(sent.wait)
         except StoreUnavailableError:
             raise
-        except StoreError:  # the call in a thread finds the rows that are refused
-            return None
+        except StoreError:  # the server has rolled it back, or refuses some rows
+            return await otherwise()
 
-    def connect(self) -> None:
-        """Begin to connect for later reservations without a thread, if one had no connection.
-
-        Nothing waits for it: until then, and if it fails, threads reserve.
-        """
+    async def connect(self) -> None:
+        """Connect for later reservations without a thread, if one had no connection."""
         if self._reserver is not None and self._reserver.is_wanted:
-            self._dispatch.threads.begin(self._reserver.connect, _ignore)
-
-
-def _ignore(*_: object) -> None:
-    """Do nothing with the result or the error of a call."""
+            with suppress(Exception):  # then threads go on to reserve
+                await self._dispatch.leave_the_loop(self._reserver.connect)

@@ -86,7 +86,9 @@ class Deadlines:
         with self._lock:
             self._calls.append(call)
             self._pause = min(self._pause, call.seconds / 4)
-            if self._thread is None:
+            if self._stop.is_set():  # the store was closed before the connection was made
+                _give_up(call)
+            elif self._thread is None:
                 self._thread = Thread(target=self._watch, name="bgjobs-deadlines", daemon=True)
                 self._thread.start()
 
@@ -103,13 +105,13 @@ class Deadlines:
         with self._lock:  # so that no connection goes back to the pool meanwhile
             for call in self._calls:
                 if call.ends_at < until and not call.given_up:
-                    call.given_up = True
-                    _end(call.connection)
+                    _give_up(call)
 
 
-def _end(connection: AnyConnection) -> None:
+def _give_up(call: _Limit) -> None:
     """End the wait for an answer, and ask the server to cancel the statement."""
-    handle = None
+    call.given_up = True
+    connection, handle = call.connection, None
     with suppress(psycopg.Error):  # closed already, or libpq is too old
         handle = connection.pgconn.cancel_conn()
     shut(connection)

@@ -3,9 +3,10 @@
 There is no such connection behind a pooler, nor where statements may not be prepared.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from math import inf
 from threading import Lock
 from time import monotonic
@@ -16,7 +17,7 @@ from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.postgres.connections import Connections, PostgresDatabase
 from bgjobs.stores.postgres.deadlines import shut
 from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.postgres.pipelined import PipelinedConnection
@@ -33,6 +34,8 @@ See https://www.postgresql.org/docs/current/errcodes-appendix.html.
 
 Values = Sequence[bytes | None]
 """The parameters of a statement in binary format."""
+_inherited: list[PipelinedConnection | None] = []
+"""Those of the parent process after a fork. Finalizing them could write to their sockets."""
 
 
 class PostgresNonBlockingCall(ABC):
@@ -51,6 +54,7 @@ class PostgresNonBlockingCall(ABC):
         """Ends the wait for its answer, by ending the connection."""
         self._connects_from = 0.0
         self._is_wanted = False
+        self._pid = os.getpid()
 
     @abstractmethod
     def _statements(self) -> Mapping[bytes, bytes]:
@@ -69,17 +73,27 @@ class PostgresNonBlockingCall(ABC):
         try:
             self._is_wanted = False
             if self._line is None:  # else another thread has connected meanwhile
-                self._line = line = self._connected()
-                if line is not None and self._database.live is not line.connections:
-                    self.close()  # the store was closed meanwhile, and opened again
-        except StoreError:  # the next call in a thread raises it, if it goes on
-            self.close()
-            self._connects_from = monotonic() + CONNECT_PAUSE
+                self._connect()
         finally:
             self._lock.release()
 
-    def _connected(self) -> PipelinedConnection | None:
-        connections = self._database.live
+    def _connect(self) -> None:
+        with suppress(StoreError):  # it is not open; the next call in a thread raises it
+            connections = self._database.live
+            try:
+                self._line = self._connected(connections)
+            except StoreError:  # the next call in a thread raises it, if it goes on
+                self._connects_from = monotonic() + CONNECT_PAUSE
+            if not self._is_current(connections):
+                self.close()  # the store was closed meanwhile, and perhaps opened again
+
+    def _is_current(self, connections: Connections) -> bool:
+        try:
+            return self._database.live is connections
+        except StoreError:  # it is not open
+            return False
+
+    def _connected(self, connections: Connections) -> PipelinedConnection | None:
         connection = connections.connect()
         try:
             with connections.limited(connection), translated(self._label):
@@ -108,18 +122,21 @@ class PostgresNonBlockingCall(ABC):
         if result.status != ExecStatus.COMMAND_OK:
             raise StoreError(f"{self._label}: {result.error_message.decode(errors='replace')}")
 
-    def _is_connected(self) -> bool:
-        """Whether there is a connection; if not, it may be wanted."""
-        if self._line is None:
+    def _open_line(self) -> PipelinedConnection | None:
+        """Return the connection; if there is none, it may be wanted."""
+        line = self._line  # another thread may close the store
+        if line is None:
             self._is_wanted = monotonic() >= self._connects_from
-            return False
-        self._line.connections.check_process()
-        return True
+            return None
+        line.connections.check_process()
+        return line
 
-    def _begin(self, *calls: tuple[bytes, Values]) -> bool:
-        """Send statements by their names, the first of which is awaited; whether it was."""
-        line = self._line
-        if line is None or not self._lock.acquire(blocking=False):
+    def _begin(self, line: PipelinedConnection, *calls: tuple[bytes, Values]) -> bool:
+        """Send statements by their names, and return whether they were sent.
+
+        The answer to the first of them is that of the call.
+        """
+        if not self._lock.acquire(blocking=False):
             return False
         if not self._is_ready(line):
             self._is_wanted = self._line is None
@@ -198,9 +215,17 @@ class PostgresNonBlockingCall(ABC):
         line.connections.end(line.connection)
 
     def close(self) -> None:
-        """End the connection of a closed store; a wait for an answer ends with an error."""
+        """End the connection of a closed store; a wait for an answer ends with an error.
+
+        In a fork of the process that has connected, that one keeps its connection.
+        """
         line, self._line = self._line, None
         self._connects_from, self._is_wanted = 0.0, False
+        if os.getpid() != self._pid:
+            _inherited.append(line)
+            self._pid, self._lock = os.getpid(), Lock()  # no thread here will release the other
+            self._sent, self._limit = None, None
+            return
         if line is None:
             return
         shut(line.connection)

@@ -41,13 +41,13 @@ class PostgresNonBlockingWriter(PostgresNonBlockingCall):
         instant = codec.utc("now", now)
         if not are_plain([new]) or len(new.request.payload) > LARGEST:
             return False
-        if not self._is_connected():
+        if (line := self._open_line()) is None:
             return False
         calls = [(_ENQUEUE, self._values(new, instant))]
         if notice:
             channel = channel_of(self._sql.schema).encode()
             calls.append((_NOTIFY, [channel, texts(payloads_of(notice)).data]))
-        is_sent = self._begin(*calls)
+        is_sent = self._begin(line, *calls)
         if is_sent:
             self._new = new
         return is_sent
@@ -89,12 +89,12 @@ class PostgresNonBlockingReserver(PostgresNonBlockingCall):
         """Begin to reserve due jobs, without waiting for them."""
         instant = codec.utc("now", now)
         workers = {name: one.data for name, one in codec.names_values(names, after).items()}
-        if sum(map(len, workers.values())) > LARGEST or not self._is_connected():
+        if sum(map(len, workers.values())) > LARGEST or (line := self._open_line()) is None:
             return False
         limited = {"owner": owner.bytes, "limit": limit.to_bytes(8), "now": _time(instant)}
         _, parameters = numbered(self._sql["reserve"])
         values = {**limited, **workers}
-        return self._begin((_RESERVE, [values[name] for name in parameters]))
+        return self._begin(line, (_RESERVE, [values[name] for name in parameters]))
 
     def receive(self) -> Sequence[Job] | None:
         """Return the reserved jobs in their order, or None if they have not arrived."""

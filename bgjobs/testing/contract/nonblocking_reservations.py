@@ -136,7 +136,7 @@ def check_a_reservation_that_is_aborted_has_an_error_or_its_answer(
 def check_a_closed_store_ends_the_wait_for_jobs(store: NonBlockingStore) -> None:
     """`close` and `open` are possible while a reservation is in progress, and after it."""
     reserver, owner = connected_reserver(store), start(store)
-    assert reserver.begin(owner, ["mail"], 1, now=NOW)
+    assert reserver.begin(owner, ["other"], 1, now=NOW)
     store.close()
     reserver.end()
     store.open()

@@ -229,5 +229,5 @@ def _connection_of(dispatch: Dispatch) -> StoreConnection:
 @contextmanager
 def calls_without_threads() -> Generator[None]:
     """Make calls of the store take virtual time, which threads would not."""
-    with patch.object(Dispatch, "_leave_the_loop", _call_over_network):
+    with patch.object(Dispatch, "leave_the_loop", _call_over_network):
         yield

@@ -319,7 +319,7 @@ async def test_a_suspect_runs_after_a_handler_that_stops_waiting_while_it_is_res
             await context.client.wait_for(suspect.id)
         await anyio.sleep(5)
 
-    monkeypatch.setattr(Dispatch, "_leave_the_loop", slowly)
+    monkeypatch.setattr(Dispatch, "leave_the_loop", slowly)
     [suspect] = crashed_before(virtual_app.database, [child.request()], crashes=3)
     async with bgjobs.connect(virtual_app.config(parent)) as client:
         await client.enqueue(parent.request().priority(-1))
