@@ -1,12 +1,13 @@
 """Fixtures for applications on each event loop and each store, in real or virtual time."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
 import bgjobs
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.testing import Recorder, VirtualClock, virtual_backend
 from tests.fixtures.databases import Database, SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
@@ -76,6 +77,14 @@ class Harness:
             found = store.find(job.id)
         assert isinstance(found, bgjobs.Job)
         return found
+
+
+async def enqueue_at_last(bg: bgjobs.BgJobs, request: bgjobs.JobRequest) -> None:
+    """Enqueue until an answer comes within the time limit; a job may be stored each time."""
+    while True:
+        with suppress(StoreUnavailableError):
+            await bg.enqueue(request)
+            return
 
 
 def migrated_rows(app: Harness) -> HostileRows:

@@ -11,7 +11,12 @@ from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import JobProgressed, JobStarted, JobSucceeded, QueueError, StoreFailed
 from bgjobs.testing.contract.steps import requeue
 from tests.fixtures.faulty_store import FaultyStore
-from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
+from tests.runtime.conftest import (
+    Harness,
+    Wrapped,
+    enqueue_at_last,
+    virtual_time_on_both,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +89,7 @@ async def test_an_application_ends_although_progress_cannot_be_stored(
     config = sqlite_app.config(work, store=store, store_timeout=0.1)
     with anyio.fail_after(30), pytest.raises(ZeroDivisionError):
         async with bgjobs.run(config) as bg:
-            await bg.enqueue(work.request())
+            await enqueue_at_last(bg, work.request())
             await sqlite_app.recorder.wait_for(StoreFailed)
             raise ZeroDivisionError
 
