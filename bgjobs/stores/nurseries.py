@@ -156,7 +156,15 @@ class Nurseries(Protocol):
         ...
 
     def end_orphans(self, *, now: datetime | None = None) -> Cancellation:
-        """End live jobs whose parent has ended, which a process of an older version left."""
+        """End live jobs whose parent has ended.
+
+        Such jobs are those that a process of an older version left, and those that the database
+        has refused to end together with their parent.
+
+        Raises:
+            RowRefusedError: The database refused to end a job. The jobs of all other parents
+                have ended.
+        """
         ...
 
     def record_waits(

@@ -287,8 +287,8 @@ class Store(Protocol):
         """End the leases of these owners, and delete all owners whose lease has ended.
 
         An owner stays while it holds a job, or held one whose end is marked; a later call
-        deletes it. The names of deleted ones
-        stay known to `find_owners` while a job may refer to them.
+        deletes it. `find_owners` knows deleted ones while a job may refer to them. Children end
+        with their owners; if the database refuses one, `Nurseries.end_orphans` ends the others.
         """
         ...
 

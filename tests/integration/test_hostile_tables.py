@@ -5,6 +5,7 @@ They are written without the library, and without the constraints that refuse mo
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,13 @@ from bgjobs._core.settlements import Succeed
 from bgjobs.stores.pages import Page, unreadable_in
 from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import ENDS, listed
-from tests.fixtures.hostile_rows import UncheckedSQLite, UncheckedTables, put, put_text
+from tests.fixtures.hostile_rows import (
+    NOT_UTF_8,
+    UncheckedSQLite,
+    UncheckedTables,
+    put,
+    put_text,
+)
 from tests.fixtures.hostile_tables import (
     LEASE,
     LONG,
@@ -98,6 +105,14 @@ def test_owners_with_hostile_names(tables: UncheckedTables, name: str) -> None:
     [owner] = tables.store.operations.get_owners()
     assert (owner.name, owner.node) == (name[:200], name[:1000])
     check_jobs_run(tables)
+
+
+def test_jobs_of_a_worker_whose_name_is_not_utf_8_are_counted(sqlite_path: Path) -> None:
+    with tables_in_sqlite(sqlite_path) as tables:
+        tables.store.write([new_job()])
+        tables.execute("update {jobs} set name = cast(%s as text)", NOT_UTF_8)
+        tables.store.write([new_job()])
+        assert tables.store.count().waiting == 2
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

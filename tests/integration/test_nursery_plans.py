@@ -27,7 +27,7 @@ _INDEXED = (
 _BOUND: dict[str, Any] = {
     "reason": "no", "by": None, "author": None, "now": 2_000_000_000_000_000, "only": None,
     "owner": str(HOOK_OWNER), "hook_owner": str(HOOK_OWNER),
-    "after": None, "limit": 10, "since": 0,
+    "after": None, "limit": 10, "since": 0, "form": "*",
 }  # fmt: skip
 
 

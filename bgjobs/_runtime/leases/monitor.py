@@ -166,11 +166,16 @@ async def _waiting_among(
 
 
 async def forget_ended(services: WorkerServices) -> None:
-    """Delete the owners of any process whose lease has ended, and end jobs without parent."""
+    """Delete the owners of any process whose lease has ended, and end jobs without parent.
+
+    Rows that the database refuses stay, and are emitted as `StoreFailed`.
+    """
     clock, store = services.clock, services.store
-    await services.dispatch.once(store.close_owners, (), now=clock.store_now())
+    with suppress(RowRefusedError):
+        await services.dispatch.once(store.close_owners, (), now=clock.store_now())
     if nurseries := nurseries_of(store):
-        await services.dispatch.once(nurseries.end_orphans, now=clock.store_now())
+        with suppress(RowRefusedError):
+            await services.dispatch.once(nurseries.end_orphans, now=clock.store_now())
         services.wakeups.notify(Notice(commands=True))
 
 

@@ -19,6 +19,7 @@ from bgjobs.stores.postgres.arrays import texts, unique_ids, uuids
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import LOCK_NAMES
+from bgjobs.stores.refusals import end_apart
 
 _LIVE = "children_live"
 _ENDED: Mapping[Table, str] = {
@@ -147,9 +148,13 @@ class PostgresNurseries:
         gone = [one for [one] in self._database.rows("find_ended_parents", {})]
         if not gone:
             return Cancellation((), ())
-        return self._database.together(
-            lambda connection: families.end_descendants(sql, connection, gone, instant)
-        )
+
+        def end(parents: Collection[UUID]) -> Cancellation:
+            return self._database.together(
+                lambda connection: families.end_descendants(sql, connection, parents, instant)
+            )
+
+        return end_apart(gone, end)
 
     def record_waits(
         self,

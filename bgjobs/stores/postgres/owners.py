@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from bgjobs._core.jobs import Owner
+from bgjobs.errors import RowRefusedError
 from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.arrays import unique_ids
 from bgjobs.stores.postgres.connections import PostgresDatabase
@@ -51,10 +52,16 @@ def close_owners(
     """End these leases, and with them the children of the owners that are closed."""
     values = {"owners": unique_ids(owners), "now": now}
 
-    def work(connection: AnyConnection) -> None:
+    def close(connection: AnyConnection) -> list[UUID]:
         [closed] = database.run_all(connection, [(database.sql["close_owners"], values)])
-        end_descendants(database.sql, connection, [one for [one] in closed], now)
+        return [one for [one] in closed]
 
-    database.together(work)
+    def close_with_children(connection: AnyConnection) -> None:
+        end_descendants(database.sql, connection, close(connection), now)
+
+    try:
+        database.together(close_with_children)
+    except RowRefusedError:
+        database.together(close)
     database.execute("forget_cancellations", {})
     database.execute("forget_waits", {})

@@ -76,6 +76,19 @@ def id_or_none(text: str) -> UUID | None:
         return None
 
 
+def as_stored(text: str) -> bytes:
+    """Return a text that was read as the parameter of `cast(:name as text)`.
+
+    Text that is not UTF-8 was read with surrogates in place of its bytes; see `read_text`.
+    """
+    return text.encode("utf-8", "surrogateescape")
+
+
+def valid_ids(texts: Iterable[str]) -> list[UUID]:
+    """Return the ids among texts; a row that another program has written may have another."""
+    return [one for text in texts if (one := id_or_none(text)) is not None]
+
+
 def enqueued_json(jobs: Iterable[Job]) -> str:
     """Return the parameter `jobs` of the statement `enqueue`."""
     return to_json(

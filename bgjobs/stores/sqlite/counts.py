@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from sys import maxsize
 
-from bgjobs.stores.sqlite.connection import Row, run
+from bgjobs.stores.sqlite.codec import as_stored
+from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.types import Counts
 
 COUNTING = ("count_levels", "count_due", "count_delayed", "count_others")
@@ -47,7 +48,12 @@ def _waiting(
     for name, priority in levels:
         if found >= limit:
             break
-        level = {"name": name, "priority": priority, "now": now, "left": limit - found}
+        level: Parameters = {
+            "name": as_stored(name),
+            "priority": priority,
+            "now": now,
+            "left": limit - found,
+        }
         [[count]] = run(raw, statement, level)
         found += count
     return found

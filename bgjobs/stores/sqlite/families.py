@@ -25,10 +25,10 @@ def end_descendants(
     """End the descendants of parents that have ended, level by level.
 
     `cancelled` is for the children. Their own children are cancelled because these have ended.
-    With `only`, other children stay as they are.
+    With `only`, other children stay as they are, and so do those whose ids are not valid.
     """
     ended, asked = list[UUID](), list[UUID]()
-    level = parents
+    level: Collection[UUID] = codec.valid_ids(parents)
     while level:
         chosen = None if only is None else codec.uuids_json(only)
         values: Parameters = {
@@ -36,20 +36,20 @@ def end_descendants(
             "only": chosen,
             "now": now,
         }
-        waiting = transaction.run("lock_children", values)
-        asked += [UUID(row[0]) for row in transaction.run("ask_children", values)]
+        found = transaction.run("lock_children", values)
+        asked += codec.valid_ids(row[0] for row in transaction.run("ask_children", values))
+        waiting = codec.valid_ids(row[0] for row in found)
         if waiting:
-            ids = [UUID(row[0]) for row in waiting]
-            moved = set(_end_waiting(transaction, [row[0] for row in waiting], now, cancelled))
+            moved = set(_end_waiting(transaction, waiting, now, cancelled))
             ended += moved
-            asked += [one for one in ids if one not in moved]
-        level = [one for one, has_children in waiting if has_children]
+            asked += [one for one in waiting if one not in moved]
+        level = codec.valid_ids(one for one, has_children in found if has_children)
         cancelled, only = ENDED, None
     return Cancellation(ended, asked)
 
 
 def _end_waiting(
-    transaction: Transaction, ids: Collection[str], now: int, cancelled: Cancelled
+    transaction: Transaction, ids: Collection[UUID], now: int, cancelled: Cancelled
 ) -> list[UUID]:
     """End waiting jobs; return those whose end is not left to a function of the application."""
     values: Parameters = {**_cancel_values(ids, cancelled), "now": now}
@@ -57,9 +57,9 @@ def _end_waiting(
     return [UUID(row[0]) for row in moved]
 
 
-def _cancel_values(ids: Collection[str], cancelled: Cancelled) -> dict[str, str | None]:
+def _cancel_values(ids: Collection[UUID], cancelled: Cancelled) -> dict[str, str | None]:
     return {
-        "ids": codec.to_json(ids),
+        "ids": codec.uuids_json(ids),
         "reason": cancelled.reason,
         "by": cancelled.by,
         "owner": str(HOOK_OWNER),

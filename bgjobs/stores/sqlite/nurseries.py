@@ -15,6 +15,7 @@ from bgjobs.stores.decoder import TABLES, as_of
 from bgjobs.stores.nurseries import DEEPEST, ChildrenState, NewChild, StoredChild
 from bgjobs.stores.operations import Cancellation
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
+from bgjobs.stores.refusals import end_apart
 from bgjobs.stores.sqlite import codec, families, writes
 from bgjobs.stores.sqlite.connection import Parameters, Row
 from bgjobs.stores.sqlite.executor import Executor, Transaction
@@ -61,7 +62,7 @@ class SQLiteNurseries:
         values: Parameters = {"id": str(parent), "ids": ids, "since": first}
         live, ended = self._executor.snapshot(("find_live_among", "look"), values)
         found = frozenset(UUID(row[0]) for row in live)
-        return ChildrenState(found, [UUID(row[0]) for row in ended], moment)
+        return ChildrenState(found, codec.valid_ids(row[0] for row in ended), moment)
 
     def children(
         self,
@@ -72,18 +73,18 @@ class SQLiteNurseries:
     ) -> Listing[StoredChild]:
         """Return a page of the children of some parents, ordered by the ids of their jobs."""
         moment = from_microseconds(self._executor.microseconds(now))
-        asked: Parameters = {"ids": codec.uuids_json(parents)}
+        asked: Parameters = {"ids": codec.uuids_json(parents), "form": _ID_FORM}
         statement = "list_children" if len(parents) == 1 else "list_children_of_several"
         rows = self._executor.page(statement, page, asked, one_more=True)
-        values: Parameters = {"ids": codec.to_json(row[2] for row in rows[: page.limit])}
-        jobs = readable_only(_jobs(self._executor.snapshot(_JOBS, values), moment))
         found = [(UUID(parent), key, UUID(one)) for parent, key, one in rows]
+        values: Parameters = {"ids": codec.uuids_json(one for *_, one in found[: page.limit])}
+        jobs = readable_only(_jobs(self._executor.snapshot(_JOBS, values), moment))
         return children_of(found, jobs, page)
 
     def find_parent(self, child: UUID) -> UUID | None:
         """Return the id of the parent of a job, or None."""
         found = self._executor.read("find_parent", {"id": str(child)})
-        return UUID(found[0][0]) if found else None
+        return next(iter(codec.valid_ids(row[0] for row in found)), None)
 
     def cancel_children(
         self,
@@ -103,12 +104,18 @@ class SQLiteNurseries:
 
     def end_orphans(self, *, now: datetime | None = None) -> Cancellation:
         """End live jobs whose parent has ended."""
-        if not self._executor.read("find_ended_parents", {}):
+        gone = self._executor.read("find_ended_parents", {})
+        if not gone:
             return Cancellation((), ())
-        with self._executor.writing() as transaction:
-            gone = [row[0] for row in transaction.run("find_ended_parents", {})]
-            moment = self._executor.microseconds(now)
-            return families.end_descendants(transaction, gone, moment)
+
+        def end(parents: Collection[UUID]) -> Cancellation:
+            with self._executor.writing() as transaction:
+                still = {row[0] for row in transaction.run("find_ended_parents", {})}
+                chosen = [one for one in map(str, parents) if one in still]
+                moment = self._executor.microseconds(now)
+                return families.end_descendants(transaction, chosen, moment)
+
+        return end_apart(codec.valid_ids(row[0] for row in gone), end)
 
     def record_waits(
         self,
@@ -135,6 +142,8 @@ class SQLiteNurseries:
 
 
 _EARLIEST = -(2**63)
+_ID_FORM = "-".join("[0-9a-f]" * digits for digits in (8, 4, 4, 4, 12))
+"""The form of valid ids, for `glob`."""
 
 
 def _holds(
@@ -166,8 +175,7 @@ def _started(
     transaction: Transaction, brood: Brood, parent: UUID, now: int
 ) -> Sequence[AnyJob]:
     """Return a job for each child of a parent that holds."""
-    asked: Parameters = {"id": str(parent), "keys": codec.to_json(brood.keys)}
-    known = {key: UUID(one) for key, one in transaction.run("find_children", asked)}
+    known = _known_children(transaction, brood, parent)
     ids: Parameters = {"ids": codec.uuids_json(known.values())}
     found = [transaction.run(name, ids) for name in _JOBS] if known else []
     jobs = brood.adopted(known, _jobs(found, from_microseconds(now)))
@@ -184,6 +192,15 @@ def _started(
         transaction.change("adopt", values)
         transaction.change("record_children", values)
     return brood.in_order(jobs, parent)
+
+
+def _known_children(transaction: Transaction, brood: Brood, parent: UUID) -> dict[str, UUID]:
+    """Return the ids of the children that the parent has, by their keys."""
+    asked: Parameters = {"id": str(parent), "keys": codec.to_json(brood.keys)}
+    found = [
+        (key, codec.id_or_none(one)) for key, one in transaction.run("find_children", asked)
+    ]
+    return {key: one for key, one in found if one is not None}
 
 
 def _jobs(found: Sequence[Sequence[Row]], now: datetime) -> dict[UUID, Any]:

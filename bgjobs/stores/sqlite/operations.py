@@ -186,13 +186,13 @@ class SQLiteOperations(SQLiteActivity, SQLiteAudit):
         """Return the ids of the jobs that `Store.list` returns, in the same order."""
         moment = self._executor.microseconds(now)
         found = lists.read(self._executor, wanted, page, moment, only_ids=True)
-        return Listing(_valid_ids(found.rows), after=found.after)
+        return Listing(codec.valid_ids(row[0] for row in found.rows), after=found.after)
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return ids of jobs between two ids, live or ended, the lowest first."""
         values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
         found = self._executor.read("find_ids", values)
-        return _valid_ids(found)
+        return codec.valid_ids(row[0] for row in found)
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return the workers of waiting jobs, due or not, each name once."""
@@ -309,7 +309,11 @@ def _moved(transaction: Transaction, job: UnreadableJob, moment: int) -> Unreada
     """Move one row, unless it has changed since it was read."""
     copy, remove = _SET_APART[job.table]
     key, owner, number = job.key
-    row: Parameters = {"key": _bytes(key), "owner": _bytes(owner), "number": number}
+    row: Parameters = {
+        "key": codec.as_stored(str(key)),
+        "owner": None if owner is None else codec.as_stored(str(owner)),
+        "number": number,
+    }
     new: Parameters = {
         "id": str(job.id),
         "other_id": str(new_id()),
@@ -329,11 +333,6 @@ def _end_values(settlement: Fail | Cancel) -> Mapping[str, str | None]:
     return {"state": "cancelled", "reason": settlement.reason, "author": settlement.by}
 
 
-def _bytes(found: str | UUID | None) -> bytes | None:
-    # Text that is not UTF-8 was read with surrogates in place of its bytes.
-    return None if found is None else str(found).encode("utf-8", "surrogateescape")
-
-
 def _as_owner(row: Row) -> LiveOwner | None:
     one, name, node, at, left, *numbers = row
     owner = codec.id_or_none(one)
@@ -345,7 +344,3 @@ def _as_owner(row: Row) -> LiveOwner | None:
 
 def _ids(found: Sequence[Row]) -> list[UUID]:
     return [UUID(row[0]) for row in found]
-
-
-def _valid_ids(found: Sequence[Row]) -> list[UUID]:
-    return [one for row in found if (one := codec.id_or_none(row[0])) is not None]

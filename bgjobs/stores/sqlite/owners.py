@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from bgjobs._core.timestamps import from_microseconds
+from bgjobs.errors import RowRefusedError
 from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.connection import Parameters
 from bgjobs.stores.sqlite.errors import translated
@@ -34,11 +35,21 @@ def heartbeat(
 
 def close_owners(executor: Executor, owners: Collection[UUID], now: datetime | None) -> None:
     """End these leases, and with them the children of the owners that are closed."""
+    try:
+        _close(executor, owners, now, with_children=True)
+    except RowRefusedError:
+        _close(executor, owners, now, with_children=False)
+
+
+def _close(
+    executor: Executor, owners: Collection[UUID], now: datetime | None, *, with_children: bool
+) -> None:
     with executor.writing() as transaction:
         moment = executor.microseconds(now)
         values: Parameters = {"owners": codec.uuids_json(owners), "now": moment}
         transaction.change("end_leases", values)
-        parents = [row[0] for row in transaction.run("find_closing", values)]
-        end_descendants(transaction, parents, moment)
+        if with_children:
+            parents = [row[0] for row in transaction.run("find_closing", values)]
+            end_descendants(transaction, parents, moment)
         for name in _CLOSE:
             transaction.change(name, values)

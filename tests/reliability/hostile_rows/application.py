@@ -18,7 +18,8 @@ from attrs import define, field
 import bgjobs
 from bgjobs.events import ChildCrashed, JobSucceeded, QueueError, StoreFailed
 from tests.reliability.hostile_rows.database import TestedDatabase
-from tests.reliability.hostile_rows.rows import MOST_LARGE, WORKERS, Row, Rows, Values
+from tests.reliability.hostile_rows.rows import WORKERS, Row, Rows
+from tests.reliability.hostile_rows.values import MOST_LARGE, Values
 
 _WITH_ERROR = (ChildCrashed, QueueError, StoreFailed)
 _KEPT = 8

@@ -20,7 +20,8 @@ from bgjobs._core.ids import new_id
 from bgjobs.stores.sqlite.codec import DECODER
 from tests.fixtures.databases import PostgresSchema, SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
-from tests.reliability.hostile_rows.rows import HOLDERS, NOW, QUEUES, Role, Row
+from tests.reliability.hostile_rows.rows import HOLDERS, QUEUES, Role, Row
+from tests.reliability.hostile_rows.values import NOW
 
 Kind = Literal["sqlite", "postgres"]
 GRANTS = Path(__file__).parents[3] / "docs" / "operate" / "postgres-roles.sql"
@@ -124,9 +125,13 @@ class TestedDatabase:
         if row.is_counted:
             key = self.key_of(row.job_id)
             self.jobs.add(key)
-            self.shown_ids[key] = self.key_of(str(DECODER.id_of(str(row.job_id))))
+            self.shown_ids[key] = self._shown_id(row.job_id)
         if row.may_vanish:
             self.droppable.add(self.key_of(row.job_id))
+
+    def _shown_id(self, stored: Any) -> str:
+        # PostgreSQL stores a UUID, in whatever form it was written; SQLite stores any text.
+        return self.key_of(stored if self.is_postgres else str(DECODER.id_of(str(stored))))
 
     @contextmanager
     def _transaction(self) -> Generator[None]:

@@ -9,6 +9,7 @@ import pytest
 from anyio import current_time
 
 import bgjobs
+from bgjobs._core.ids import new_id
 from bgjobs._runtime.leases import monitor
 from bgjobs.errors import StoreError
 from bgjobs.events import (
@@ -29,7 +30,7 @@ from bgjobs.stores.types import Written
 from tests.fixtures.faulty_store import FaultyStore
 from tests.fixtures.listings import unreserved
 from tests.fixtures.prepared_rows import left_behind
-from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
+from tests.runtime.conftest import Harness, Wrapped, migrated_rows, virtual_time_on_both
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +179,20 @@ async def test_at_the_end_a_row_that_cannot_be_written_keeps_no_other_reserved(
             raise ZeroDivisionError
     with app.opened() as looking:
         assert [job.id for job in looking.list(bgjobs.JobFilter("running"))] == [jobs[1].id]
+
+
+async def test_an_orphan_whose_end_is_refused_keeps_no_other_live(app: Harness) -> None:
+    rows = migrated_rows(app)
+    rows.refuse("bad", "jobs_cancelled", "insert")
+    bad, good = (rows.insert(name=one, parent_id=str(new_id())) for one in ("bad", "idle"))
+    async with bgjobs.run(app.config(note, sweep_interval=0.1)) as bg:
+        assert isinstance(await bg.wait_for(good), bgjobs.CancelledJob)
+        await app.recorder.wait_for(StoreFailed)
+        assert isinstance(await bg.find(bad), bgjobs.Job)
+        noted = await bg.enqueue(note.request(1))
+        assert isinstance(await bg.wait_for(noted), bgjobs.SucceededJob)
+    assert {one.verb for one in app.recorder.of(StoreFailed)} == {"end_orphans"}
+    assert app.recorder.of(ChildCrashed) == []
 
 
 async def test_a_sweep_whose_answer_was_lost_reports_every_job_once(app: Harness) -> None:

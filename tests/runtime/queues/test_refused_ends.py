@@ -24,8 +24,7 @@ from bgjobs.events import (
     QueueError,
 )
 from bgjobs.stores.operations import operations_of
-from tests.fixtures.databases import PostgresSchema
-from tests.fixtures.hostile_rows import UNREADABLE, HostileRows
+from tests.fixtures.hostile_rows import UNREADABLE
 from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, Wrapped, migrated_rows
 
@@ -42,24 +41,6 @@ def _gone(*_: Any, **__: Any) -> Any:
 def _away_at_a_move(real: Any) -> Any:
     operations: Any = operations_of(real)
     return Wrapped(real, operations=Wrapped(operations, set_apart=_gone))
-
-
-def _refuse(rows: HostileRows, table: str, what: str) -> None:
-    """Make the database refuse every row of one worker in a table."""
-    if isinstance(rows.database, PostgresSchema):
-        rows.run(
-            f"create function {rows.prefix}refuse() returns trigger language plpgsql as $$ "
-            "begin raise check_violation; end $$"
-        )
-        rows.run(
-            f"create trigger refused before {what} on {rows.prefix}{table} for each row "
-            f"when (new.name = 'bad') execute function {rows.prefix}refuse()"
-        )
-        return
-    rows.run(
-        f"create trigger refused before {what} on {rows.prefix}{table} "
-        "when new.name = 'bad' begin select raise(abort, 'refused'); end"
-    )
 
 
 @bgjobs.worker
@@ -104,7 +85,7 @@ async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
     app: Harness, worker: Any, table: str, what: str, reason: str
 ) -> None:
     rows = migrated_rows(app)
-    _refuse(rows, table, what)
+    rows.refuse("bad", table, what)
     async with _running(app, worker, queue={"max_retries": 0}) as bg:
         bad = [(await bg.enqueue(worker.request())).id]
         await app.recorder.wait_for(JobUnreadable)
@@ -119,7 +100,7 @@ async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
 
 async def test_many_refused_ends_do_not_keep_others_from_being_written(app: Harness) -> None:
     rows = migrated_rows(app)
-    _refuse(rows, "jobs_succeeded", "insert")
+    rows.refuse("bad", "jobs_succeeded", "insert")
     async with _running(app, returns) as bg:
         for count in range(1, 9):  # more than restarts, and than may be refused in a row
             await bg.enqueue(returns.request())
@@ -134,7 +115,7 @@ async def test_of_a_batch_any_number_of_ends_may_be_refused_beside_a_written_one
     # One slot runs all of them in one turn, so they end together even on a slow machine.
     monkeypatch.setattr("bgjobs._runtime.queues.inbox.TURN", 60.0)
     rows, real, may_commit = migrated_rows(app), app.database.store(), threading.Event()
-    _refuse(rows, "jobs_succeeded", "insert")
+    rows.refuse("bad", "jobs_succeeded", "insert")
     count = 2 * MOST_REFUSED
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
@@ -187,7 +168,7 @@ def test_a_ctrl_c_in_a_listener_loses_no_other_answer_of_its_batch(
 
 async def test_a_queue_ends_when_the_database_refuses_every_end(app: Harness) -> None:
     rows = migrated_rows(app)
-    _refuse(rows, "jobs_succeeded", "insert")
+    rows.refuse("bad", "jobs_succeeded", "insert")
     tolerance = bgjobs.RestartTolerance(restarts=0)
     config = app.config(returns, restart_tolerance=tolerance)
     with pytest.raises(ExceptionGroup):
@@ -208,7 +189,7 @@ async def test_jobs_of_a_dead_process_that_cannot_be_released_are_set_apart(
         f"update {rows.prefix}jobs set reserved_by = '{STRANGER}', reservations = 1, "
         "reserved_at = created_at"
     )
-    _refuse(rows, "jobs", "update of available_at")
+    rows.refuse("bad", "jobs", "update of available_at")
     async with _running(app, returns, sweep_interval=0.2) as bg:
         with anyio.fail_after(30):
             assert (await bg.wait_for(held)).crashes == 1
@@ -227,7 +208,7 @@ async def test_a_store_that_becomes_unavailable_during_a_sweep_does_not_end_the_
         f"update {rows.prefix}jobs set reserved_by = '{STRANGER}', reservations = 1, "
         "reserved_at = created_at"
     )
-    _refuse(rows, "jobs", "update of available_at")
+    rows.refuse("bad", "jobs", "update of available_at")
     store = _away_at_a_move(real)
     async with _running(app, returns, store=store, sweep_interval=0.2) as bg:
         with anyio.fail_after(30):

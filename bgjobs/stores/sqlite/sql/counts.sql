@@ -37,9 +37,13 @@ select name, priority from levels where priority is not null;
 
 
 -- name: count_due
+-- The name was read from a row, and may not be valid UTF-8.
 select count(*) from (
     select 1 from {jobs} indexed by {jobs_ready}
-    where name = :name and priority = :priority and available_at <= :now and reserved_by is null
+    where name = cast(:name as text)
+        and priority = :priority
+        and available_at <= :now
+        and reserved_by is null
     limit :left
 );
 
@@ -47,7 +51,10 @@ select count(*) from (
 -- name: count_delayed
 select count(*) from (
     select 1 from {jobs} indexed by {jobs_ready}
-    where name = :name and priority = :priority and available_at > :now and reserved_by is null
+    where name = cast(:name as text)
+        and priority = :priority
+        and available_at > :now
+        and reserved_by is null
     limit :left
 );
 

@@ -37,17 +37,15 @@ select id from {owners} where lease_expires_at <= :now;
 
 
 -- name: record_past_owners
--- Keeps the names of the owners that close_owners deletes in the same transaction. An owner that is
--- there already gets the later time; one that the limits refuse, which another program has written,
--- is left out.
+-- Keeps the names of the owners that close_owners deletes in the same transaction. One that is there
+-- already is left out, and so is one that the limits refuse, which another program has written.
 insert or ignore into {past_owners} (id, name, node, opened_at, closed_at)
 select id, name, node, opened_at, :now from {owners}
 where lease_expires_at <= :now and not exists (
     select 1 from {jobs} as job indexed by {jobs_reserved} where job.reserved_by = {owners}.id
 ) and not exists (
     select 1 from {marked_ends} as mark where mark.reserved_by = {owners}.id
-)
-on conflict (id) do update set closed_at = excluded.closed_at;
+);
 
 
 -- name: close_owners

@@ -22,13 +22,15 @@ order by job.id;
 
 -- name: ask_children
 -- Asks the owners of the running children of these parents to cancel them, as cancel_running does.
--- The end of a job whose end is marked is written already.
+-- The end of a job whose end is marked is written already. The limits of the table refuse ids of another
+-- length, which only another program writes.
 insert into {cancellations} (job_id, reason, cancelled_by, asked_at)
 select job.id, :reason, :by, :now
 from json_each(:ids) as asked
 cross join {jobs} as job indexed by {jobs_children} on job.parent_id = asked.value
 where job.reserved_by is not null
     and job.reserved_by <> :owner
+    and length(job.id) = 36
     and (:only is null or job.id in (select value from json_each(:only)))
 on conflict (job_id) do update set
     reason = excluded.reason, cancelled_by = excluded.cancelled_by
@@ -69,12 +71,14 @@ where parent_id = :id and child_key in (select value from json_each(:keys));
 
 
 -- name: list_children
--- Of one parent, in the order of the index.
+-- Of one parent, in the order of the index. Rows that another program has written under ids that are
+-- not valid are left out, so that a page ends at an id after which the next one begins.
 select parent_id, child_key, child_id
 from {children} indexed by {children_in_order}
 where parent_id = json_extract(:ids, '$[0]')
     and child_id >= coalesce(:after, '')
     and child_id is not :after
+    and child_id glob :form
 order by child_id
 limit :limit;
 
@@ -84,7 +88,9 @@ limit :limit;
 select child.parent_id, child.child_key, child.child_id
 from json_each(:ids) as asked
 cross join {children} as child indexed by {children_in_order} on child.parent_id = asked.value
-where child.child_id >= coalesce(:after, '') and child.child_id is not :after
+where child.child_id >= coalesce(:after, '')
+    and child.child_id is not :after
+    and child.child_id glob :form
 order by child.child_id
 limit :limit;
 
