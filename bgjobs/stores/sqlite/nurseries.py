@@ -104,7 +104,8 @@ class SQLiteNurseries:
 
     def end_orphans(self, *, now: datetime | None = None) -> Cancellation:
         """End live jobs whose parent has ended."""
-        gone = self._executor.read("find_ended_parents", {})
+        found = self._executor.read("find_ended_parents", {})
+        gone = codec.valid_ids(row[0] for row in found)
         if not gone:
             return Cancellation((), ())
 
@@ -115,7 +116,7 @@ class SQLiteNurseries:
                 moment = self._executor.microseconds(now)
                 return families.end_descendants(transaction, chosen, moment)
 
-        return end_apart(codec.valid_ids(row[0] for row in gone), end)
+        return end_apart(gone, end)
 
     def record_waits(
         self,
