@@ -23,6 +23,11 @@ from tests.runtime.conftest import Harness
 pytestmark = pytest.mark.anyio
 
 
+@bgjobs.worker
+async def idle() -> None:
+    """No queue has it, so its jobs stay waiting."""
+
+
 async def test_failed_jobs_are_found_and_retried(app: Harness) -> None:
     async with bgjobs.run(app.config(broken, fine, **NO_RETRIES)) as bg:
         one, other = await fail_some(bg, "alpha.example", "beta.example")
@@ -48,14 +53,15 @@ async def test_every_state_is_listed_and_counted(sqlite_app: Harness) -> None:
     async def stuck() -> None:
         await gate.wait()
 
-    config = sqlite_app.config(stuck, broken, fine, queue={"concurrency": 1, "max_retries": 0})
+    queue = {"concurrency": 1, "max_retries": 0}
+    config = sqlite_app.config(stuck, broken, fine, queue=queue, enqueue_only=[idle])
     async with bgjobs.run(config) as bg:
         done = await bg.wait_for(await bg.enqueue(fine.request()))
         [failed] = await fail_some(bg, "x")
         running = await bg.enqueue(stuck.request())
         while not await bg.list(bgjobs.JobFilter("running")):
             await anyio.lowlevel.checkpoint()
-        waiting = await bg.enqueue(fine.request())
+        waiting = await bg.enqueue(idle.request())
         delayed = await bg.enqueue(fine.request().available_in(hours=1))
         cancelled = await bg.enqueue(fine.request().available_in(hours=1))
         await bg.admin.cancel(cancelled.id, reason="no")
@@ -135,11 +141,6 @@ async def test_diagnose_finds_no_problem_in_a_sound_database(app: Harness) -> No
         findings = await bg.admin.diagnose()
     assert [one for one in findings if one.level == "problem"] == []
     assert "index use" in {one.check for one in findings}
-
-
-@bgjobs.worker
-async def idle() -> None:
-    """No queue has it, so its jobs stay waiting."""
 
 
 async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
