@@ -15,7 +15,12 @@ from bgjobs.stores.postgres import schema as migration
 from tests.fixtures.hostile_rows import LIMITED
 from tests.fixtures.postgres import execute, fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import LEASE, reserve_one
-from tests.fixtures.postgres_locks import named, wait_until_waiting
+from tests.fixtures.postgres_locks import (
+    count_deadlocks,
+    named,
+    wait_until_counted,
+    wait_until_waiting,
+)
 from tests.fixtures.stores import MIGRATIONS
 
 _TIMEOUT = 0.5  # seconds until a call fails
@@ -135,6 +140,8 @@ def test_a_migration_that_the_server_ends_to_solve_a_deadlock_is_done_again(
     monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 60.0)
     name, dsn = named(postgres_dsn)
     dsn = make_conninfo(dsn, options="-c deadlock_timeout=5s")
+    with psycopg.connect(postgres_dsn) as connection:
+        before = count_deadlocks(connection)
     with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:
         _undo_the_bounds(postgres_dsn, store)
         with psycopg.connect(postgres_dsn) as other:
@@ -144,3 +151,4 @@ def test_a_migration_that_the_server_ends_to_solve_a_deadlock_is_done_again(
             wait_until_waiting(postgres_dsn, name, 1)
             other.execute(f'select from "{schema_of(store)}".jobs'.encode())
         assert applied.result() == MIGRATIONS[4:]
+    wait_until_counted(postgres_dsn, before + 1)

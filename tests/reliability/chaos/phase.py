@@ -62,6 +62,7 @@ def run_phase(plan: PhasePlan, environment: Environment) -> PhaseOutcome:
     journal, details = str(folder / "journal"), environment.details()
     calm = settings_for(database, journal, unfenced=plan.unfenced, details=details)
     _prepare(calm)
+    deadlocks_before = observations.deadlocks(calm)
     with running_fork_server(folder) as started:
         cluster = Cluster(
             store=environment.store,
@@ -74,7 +75,15 @@ def run_phase(plan: PhasePlan, environment: Environment) -> PhaseOutcome:
             proxy=environment.proxy,
         )
         problems = _run_and_drain(cluster, plan, calm)
-        return evaluate(cluster, calm, plan.name, plan.faults, problems, started.errors())
+        return evaluate(
+            cluster,
+            calm,
+            plan.name,
+            plan.faults,
+            problems,
+            started.errors(),
+            deadlocks_before=deadlocks_before,
+        )
 
 
 def _run_and_drain(cluster: Cluster, plan: PhasePlan, calm: ProcessSettings) -> Sequence[str]:

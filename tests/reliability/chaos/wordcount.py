@@ -15,10 +15,10 @@ from random import Random
 from subprocess import Popen
 from time import sleep
 
-import psycopg
 from attrs import field, frozen
 
 from tests.e2e.example_program import ExampleProgram
+from tests.fixtures.postgres_locks import count_deadlocks
 from tests.reliability.chaos.digest import Trial, example_on, make_files
 from tests.reliability.chaos.environment import STORES, new_folder
 from tests.reliability.chaos.settings import monotonic, write_line
@@ -65,11 +65,8 @@ def deadlocks_of(example: ExampleProgram) -> int:
     """Return how many deadlocks the server has found in the database of the example."""
     if example.table == TABLES["sqlite"]:
         return 0
-    query = "select deadlocks from pg_stat_database where datname = current_database()"
-    connection: psycopg.Connection[tuple[int]]
     with example.connect() as connection:
-        found = connection.execute(query).fetchone()
-    return 0 if found is None else found[0]
+        return count_deadlocks(connection)
 
 
 def run(example: ExampleProgram, tree: Path, trial: Trial, write: Write) -> str:

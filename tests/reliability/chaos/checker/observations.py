@@ -17,6 +17,7 @@ from bgjobs._core.jobs import AnyJob, State, StoredJob
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import Page
+from tests.fixtures.postgres_locks import count_deadlocks
 from tests.reliability.chaos.checker import audit
 from tests.reliability.chaos.checker.invariants import Effect, JobRecord, Run
 from tests.reliability.chaos.processes.handlers import EFFECTS, ENDS
@@ -177,15 +178,11 @@ _CONNECTIONS = """
 
 
 def deadlocks(settings: ProcessSettings) -> int:
-    """Return how many deadlocks the server has found in the database."""
+    """Return how many deadlocks the server has found in the database, also before the phase."""
     if not settings.schema:
         return 0
     with psycopg.connect(settings.location, application_name="chaos") as connection:
-        [[count]] = connection.execute(_DEADLOCKS).fetchall()
-    return int(count)
-
-
-_DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
+        return count_deadlocks(connection)
 
 
 def tracebacks(errors: str) -> list[str]:
