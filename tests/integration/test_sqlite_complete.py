@@ -305,8 +305,11 @@ def test_a_write_left_unfinished_by_an_error_of_work_does_not_block_for_long(
 
     with pytest.raises(LookupError) as caught:
         sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    acknowledged = 0
     with suppress(StoreUnavailableError):
         put_one(sqlite_store, "waiting")
+        acknowledged = 1
+    assert len(enqueued(sqlite_store, "waiting")) == acknowledged
     assert _goes_on(sqlite_store)
     assert caught.value.args
 

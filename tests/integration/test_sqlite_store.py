@@ -12,7 +12,7 @@ import tests.fixtures.sqlite_programs as program
 from bgjobs._core.ids import new_id
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.contract.steps import put_one
+from bgjobs.testing.contract.steps import enqueued, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 _PROCESSES = 8
@@ -46,6 +46,29 @@ def test_the_error_that_ends_a_reading_transaction_is_raised(
     with pytest.raises(StoreError, match="no such table: absent"):
         reader.snapshot(["select 1", "rollback", "select * from absent"], {})
     assert reader.snapshot(["select 1", "select 2"], {}) == [[(1,)], [(2,)]]
+
+
+def _statements_of_a_put(store: SQLiteStore) -> int:
+    traced: list[str] = []
+    raw = store._executor.connections.writer.raw
+    raw.set_trace_callback(traced.append)
+    put_one(store)
+    raw.set_trace_callback(None)
+    return len(traced)
+
+
+def test_a_job_without_options_is_stored_by_one_statement(sqlite_store: SQLiteStore) -> None:
+    assert _statements_of_a_put(sqlite_store) == 1
+
+
+def test_a_job_is_stored_by_a_transaction_behind_one_that_was_rolled_back(
+    sqlite_store: SQLiteStore,
+) -> None:
+    """Its commit fails while a statement that was left unfinished would keep the row back."""
+    with pytest.raises(LookupError), sqlite_store._executor.connections.writer.writing():
+        raise LookupError
+    assert [_statements_of_a_put(sqlite_store) for _ in range(2)] == [3, 1]
+    assert len(enqueued(sqlite_store)) == 2
 
 
 UNWRITABLE = "mail\udcff"

@@ -8,12 +8,11 @@ results. A call that the store does not answer blocks its thread, until the stor
 `ShutdownTimeout`.
 """
 
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
@@ -27,7 +26,6 @@ from anyio import (
     create_task_group,
     get_cancelled_exc_class,
     to_thread,
-    wait_readable,
 )
 from attrs import define, field
 
@@ -36,6 +34,7 @@ from bgjobs._runtime.cancellation import (
     raise_if_cancelled,
     run_shielded,
 )
+from bgjobs._runtime.persistence.thread_signal import ThreadSignal, new_signal
 from bgjobs._runtime.persistence.waiter import Waiter
 from bgjobs.errors import StoreError
 
@@ -92,8 +91,9 @@ class StoreThreads:
         self._size = size
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._done: deque[_Call] = deque()
-        self._wake_socket: socket.socket | None = None
-        self._wake_sent = False
+        self._signal: ThreadSignal | None = None
+        self._is_sent = False
+        """Whether the signal was sent since `run` last received it."""
         self._finished = False
         self._ended = False
         self._waited: _Call | None = None
@@ -107,10 +107,8 @@ class StoreThreads:
         then answered first, and later calls run on the event loop.
         """
         threads: list[Thread] = []
-        sender, receiver = socket.socketpair()
-        sender.setblocking(False)
-        with CancelScope(shield=True), sender, receiver:
-            self._wake_socket = sender
+        with CancelScope(shield=True), closing(new_signal()) as signal:
+            self._signal = signal
             self._waiter = waiter = Waiter(self._answer, self._take_back)
             try:
                 for number in range(self._size):
@@ -119,10 +117,10 @@ class StoreThreads:
                     thread.start()
                     threads.append(thread)
                 while not self._finished:
-                    await self._answer_next(receiver)
+                    await self._answer_next(signal)
             finally:
                 self._end(threads)
-                self._wake_socket = None  # it is closed now
+                self._signal = None  # it is closed now
                 self._waiter = None
                 waiter.close()
 
@@ -194,15 +192,14 @@ class StoreThreads:
             waited.waiter = None
         self._wake_loop()  # the call may have ended before it could see that
 
-    async def _answer_next(self, receiver: socket.socket) -> None:
+    async def _answer_next(self, signal: ThreadSignal) -> None:
         try:
-            await wait_readable(receiver)
+            await signal.receive()
         except get_cancelled_exc_class():
             if not clear_native_cancellation():
                 raise
             return
-        receiver.recv(4096)
-        self._wake_sent = False  # before the calls are taken: one that ends now wakes again
+        self._is_sent = False  # before the calls are taken: one that ends now sends it again
         self._answer()
 
     def _end(self, threads: Sequence[Thread]) -> None:
@@ -245,9 +242,9 @@ class StoreThreads:
             del follow_up
 
     def _wake_loop(self) -> None:
-        if not self._wake_sent and self._wake_socket is not None:
-            self._wake_sent = True
-            self._wake_socket.send(b"\0")
+        if not self._is_sent and self._signal is not None:
+            self._is_sent = True
+            self._signal.send()
 
 
 async def _wait_shielded(done: Event) -> None:

@@ -5,11 +5,10 @@ task with a `Waiter` handles the end itself, which saves a turn of the event loo
 write that takes as long as its statement.
 """
 
-import socket
 from collections.abc import Callable
 from typing import final
 
-from anyio import wait_readable
+from bgjobs._runtime.persistence.thread_signal import new_signal
 
 
 @final
@@ -21,8 +20,7 @@ class Waiter:
         """Handles the ends of all calls that have ended."""
         self._leave = leave
         """Called when the task waits no longer, and has not handled the end of its call."""
-        self._sender, self._receiver = socket.socketpair()
-        self._sender.setblocking(False)
+        self._signal = new_signal()
         self._is_set = self._is_answering = self._has_answered = self._is_closing = False
         self.is_taken: bool = False
         """Whether a task is in the block."""
@@ -35,11 +33,11 @@ class Waiter:
         if not self._has_answered:
             self._leave()
         if self._is_closing:
-            self._close()
+            self._signal.close()
 
     def wake(self) -> None:
         """Wake the task, because its call may have ended. Safe to call from any thread."""
-        self._sender.send(b"\0")
+        self._signal.send()
 
     def set(self) -> None:
         """End `wait`. Call it on the event loop."""
@@ -50,8 +48,7 @@ class Waiter:
     async def wait(self) -> None:
         """Handle the ends of calls until `set` was called."""
         while not self._is_set:
-            await wait_readable(self._receiver)
-            self._receiver.recv(4096)
+            await self._signal.receive()
             self._is_answering = True
             try:
                 self._answer()
@@ -59,11 +56,7 @@ class Waiter:
                 self._is_answering = False
 
     def close(self) -> None:
-        """Close the sockets as soon as no task is in the block."""
+        """Close the signal as soon as no task is in the block."""
         self._is_closing = True
         if not self.is_taken:
-            self._close()
-
-    def _close(self) -> None:
-        self._sender.close()
-        self._receiver.close()
+            self._signal.close()

@@ -47,6 +47,8 @@ class Connection:
     _reconnect: Callable[[], sqlite3.Connection] | None = None
     after_commit: Callable[[sqlite3.Connection], None] | None = None
     _lock: RLock = field(factory=RLock, repr=False)
+    _is_clean: bool = True
+    """Whether no transaction is open, and the last one was committed."""
 
     def snapshot(self, statements: Iterable[str], parameters: Parameters) -> list[list[Row]]:
         """Run statements that only read, all on the same state of the database."""
@@ -67,15 +69,15 @@ class Connection:
         """
         with self._lock:
             with translated(self.label):
-                raw = self._begin()
+                self._first("begin immediate")
+            raw, self._is_clean = self.raw, False
             try:
-                if self._files is not None:
-                    self._files.check()
+                self._check_files()
                 yield raw
                 with translated(self.label):
                     raw.execute("commit")
-                if self._files is not None:
-                    self._files.check()  # a commit to a replaced file is not acknowledged
+                self._is_clean = True
+                self._check_files()  # a commit to a replaced file is not acknowledged
             except BaseException as error:
                 _roll_back(raw)
                 if is_held_up(error) and self._reconnect is not None:
@@ -83,6 +85,25 @@ class Connection:
                 raise
             if self.after_commit is not None:
                 self.after_commit(raw)
+
+    def insert_alone(self, sql: str, row: Sequence[str | int]) -> bool:
+        """Insert a row by a statement that is the whole transaction, instead of by three.
+
+        Return False if it was not inserted. That is so while this thread is in a transaction,
+        and after one that was rolled back: a statement of it that writes may be unfinished, and
+        SQLite would commit the row only when that ends.
+        https://sqlite.org/lang_transaction.html#implicit_versus_explicit_transactions
+        """
+        with self._lock:
+            if not self._is_clean:
+                return False
+            self._check_files()
+            with translated(self.label):
+                inserted = self._first(sql, row).rowcount == 1
+            self._check_files()  # a commit to a replaced file is not acknowledged
+            if self.after_commit is not None:
+                self.after_commit(self.raw)
+        return inserted
 
     def close(self) -> None:
         """Close once the verb that is running has ended."""
@@ -93,16 +114,20 @@ class Connection:
             else:
                 self.raw.close()
 
-    def _begin(self) -> sqlite3.Connection:
+    def _first(self, sql: str, row: Sequence[str | int] = ()) -> sqlite3.Cursor:
+        """Run the first statement of a transaction, on a new connection if it has to be one."""
         try:
-            self.raw.execute("begin immediate")
+            return self.raw.execute(sql, row)
         except sqlite3.Error as error:
             if self._reconnect is None or not needs_another_connection(error):
                 raise
             spoilt, self.raw = self.raw, self._reconnect()
             spoilt.close()
-            self.raw.execute("begin immediate")
-        return self.raw
+            return self.raw.execute(sql, row)
+
+    def _check_files(self) -> None:
+        if self._files is not None:
+            self._files.check()
 
 
 def run(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> list[Row]:

@@ -255,6 +255,10 @@ class Executor:
         with self.connections.writer.writing() as raw, translated(self.connections.label):
             yield Transaction(raw, self.sql)
 
+    def insert_alone(self, name: str, row: Sequence[str | int]) -> bool:
+        """Run a statement for one row as a transaction; see `Connection.insert_alone`."""
+        return self.connections.writer.insert_alone(self.sql[name][0], row)
+
     def write(self, name: str, now: datetime | None, parameters: Parameters) -> list[Row]:
         """Run one statement in a transaction of its own and return its rows."""
         with self.writing() as transaction:

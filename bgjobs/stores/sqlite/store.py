@@ -181,15 +181,9 @@ class SQLiteStore:
         now: datetime | None = None,
     ) -> Written:
         """Store new jobs, settle reserved ones and store progress, all in one transaction."""
-        with self._executor.writing() as transaction:
-            moment = self._executor.microseconds(now)
-            if not (settle or progress):
-                return Written(writes.enqueue(transaction, enqueue, moment), ())
-            # Settled first: a job that ends frees its unique key for the one that follows it.
-            ends = writes.settle(transaction, settle, moment, progress)
-            jobs = writes.enqueue(transaction, enqueue, moment, ends.written)
-        lost, asked = ends.lost(settle), bool(ends.asked)
-        return Written(jobs, lost, ends.cancelled, ends.reserved, asked)
+        if settle or progress:
+            return writes.write(self._executor, enqueue, settle, progress, now)
+        return Written(writes.store_new(self._executor, enqueue, now), ())
 
     def complete(
         self,

@@ -1,4 +1,8 @@
-"""Writes inside a transaction that the caller begins and ends."""
+"""Writes of new jobs, ends of runs and progress.
+
+`write` and `store_new` are transactions. The other functions run in one that the caller begins
+and ends.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -20,10 +24,10 @@ from bgjobs.stores.nurseries import PARENT_ENDED
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.connection import Parameters
-from bgjobs.stores.sqlite.executor import Transaction
+from bgjobs.stores.sqlite.executor import Executor, Transaction
 from bgjobs.stores.sqlite.families import end_descendants
 from bgjobs.stores.sqlite.reads import as_openings
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import NewJob, Written
 from bgjobs.stores.values import (
     Ends,
     are_plain,
@@ -34,8 +38,44 @@ from bgjobs.stores.values import (
     in_claim_order,
     lost,
     single,
+    stored_as,
     which_are_free,
 )
+
+
+def write(
+    executor: Executor,
+    wanted: Sequence[NewJob],
+    settlements: Sequence[Settlement],
+    reports: Sequence[Report],
+    now: datetime | None,
+) -> Written:
+    """Write progress, how runs ended, and new jobs, all in one transaction."""
+    with executor.writing() as transaction:
+        moment = executor.microseconds(now)
+        # Settled first: a job that ends frees its unique key for the one that follows it.
+        ends = settle(transaction, settlements, moment, reports)
+        jobs = enqueue(transaction, wanted, moment, ends.written)
+    lost_ones, asked = ends.lost(settlements), bool(ends.asked)
+    return Written(jobs, lost_ones, ends.cancelled, ends.reserved, asked)
+
+
+def store_new(
+    executor: Executor, wanted: Sequence[NewJob], now: datetime | None
+) -> Sequence[Job]:
+    """Store new jobs, and return one job for each as `enqueue` does."""
+    if len(wanted) == 1 and are_plain(wanted):
+        [new] = wanted
+        moment = executor.microseconds(now)
+        if executor.insert_alone("enqueue_plain", _plain_row(new, moment)):
+            stored_at = from_microseconds(moment)
+            return [stored_as(new, stored_at, stored_at)]
+    with executor.writing() as transaction:
+        return enqueue(transaction, wanted, executor.microseconds(now))
+
+
+def _plain_row(new: NewJob, now: int) -> Sequence[str | int]:
+    return str(new.id), new.request.name, new.request.payload, now, now
 
 
 def enqueue(
@@ -74,7 +114,7 @@ def _insert(
     None if all were, which is the usual case, and needs no ids.
     """
     if are_plain(wanted):
-        rows = ((str(job.id), job.name, job.payload, now, now) for job in jobs)
+        rows = (_plain_row(new, now) for new in wanted)
         return None if transaction.insert("enqueue_plain", rows) == len(jobs) else ()
     parameters: Parameters = {"jobs": codec.enqueued_json(jobs), "now": now}
     if any(new.repeated or new.request.options.unique_key for new in wanted):
