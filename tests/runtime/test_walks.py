@@ -15,7 +15,7 @@ import pytest
 
 import bgjobs
 from bgjobs._runtime.persistence.threads import StoreThreads
-from bgjobs.stores.sqlite import executor
+from bgjobs.stores.sqlite import connection, executor
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +68,11 @@ class Walk:
             method, function = getattr(executor.Transaction, verb), getattr(executor, verb)
             monkeypatch.setattr(executor.Transaction, verb, self._choosing(method))
             monkeypatch.setattr(executor, verb, self._recording(function))
+        for owner, wrapped in (
+            (executor.Executor, self._choosing),
+            (connection.Connection, self._recording),
+        ):
+            monkeypatch.setattr(owner, "insert_alone", wrapped(owner.insert_alone))
 
     def _beginning(self, method: Any) -> Any:
         def begin(threads: StoreThreads, work: Any, *more: Any) -> None:
@@ -82,9 +87,9 @@ class Walk:
         return begin
 
     def _choosing(self, method: Any) -> Any:
-        def choose(transaction: executor.Transaction, name: str, parameters: Any) -> Any:
+        def choose(runner: object, name: str, parameters: Any) -> Any:
             self._call.is_followed = name == self._statement
-            return method(transaction, name, parameters)
+            return method(runner, name, parameters)
 
         return choose
 
