@@ -43,7 +43,7 @@ async def test_the_block_ends_after_its_children_and_has_their_results(app: Harn
 async def test_a_tree_of_nurseries_ends(
     app: Harness, concurrency: int, number: int, result: int, jobs: int
 ) -> None:
-    queue = {"concurrency": concurrency, "max_retries": 0}
+    queue = {"concurrency": concurrency, "max_retries": 0, "max_waiting": 15}
     async with bgjobs.run(app.config(fibonacci, queue=queue)) as bg:
         assert await bg.result(await bg.enqueue(fibonacci.request(number))) == result
         counts = await bg.count()

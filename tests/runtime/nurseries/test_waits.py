@@ -46,6 +46,12 @@ async def test_a_nested_handler_beyond_the_limit_fails(app: Harness) -> None:
         )
 
 
+async def test_a_deep_tree_ends_with_few_waiting_places(app: Harness) -> None:
+    queue = {"max_waiting": 15, "concurrency": 1, "max_retries": 0}
+    async with bgjobs.run(app.config(fibonacci, queue=queue)) as bg:
+        assert await bg.result(await bg.enqueue(fibonacci.request(8))) == 21
+
+
 async def test_waits_of_more_than_a_second_are_recorded_until_they_end(app: Harness) -> None:
     go_on = anyio.Event()
 
