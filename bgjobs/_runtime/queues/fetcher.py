@@ -134,7 +134,7 @@ class Fetcher:
 
     @property
     def _should_reserve(self) -> bool:
-        if len(self._state.held) - self._state.unfinished > MOST_UNSETTLED:
+        if self._state.unsettled > MOST_UNSETTLED:
             return False
         return self._pace.should_reserve(self._state.occupying, len(self._inbox))
 
@@ -255,10 +255,17 @@ class Fetcher:
 
     @property
     def _slots_left(self) -> int:
-        """How many slots neither run a handler nor are to run one that may open nurseries."""
+        """How many slots neither run a handler nor are to run one that may open nurseries.
+
+        Of the ends that wait for their commit, each slot may leave one behind. Where the
+        database is slow, slots would otherwise begin other parts of a tree, and ever more
+        handlers would wait for children that have ended.
+        """
+        slots = self._state.config.concurrency
         running = self._state.occupying - len(self._inbox)
         nesting = self._inbox.count(self._state.nesting)
-        return self._state.config.concurrency - running - nesting
+        behind = max(0, self._state.unsettled - slots)
+        return slots - running - nesting - behind
 
     async def _reserve(self, names: Sequence[str], limit: int) -> Sequence[Job]:
         began, after, caps = self._now(), self._after, self._state.caps

@@ -78,6 +78,11 @@ class QueueState:
         return self.unfinished - len(self.waiting)
 
     @property
+    def unsettled(self) -> int:
+        """How many held jobs have run, and wait for the commit of their end."""
+        return len(self.held) - self.unfinished
+
+    @property
     def paused(self) -> bool:
         """Whether it starts no new jobs, because it is paused here or on all nodes."""
         return self._paused or self._paused_everywhere
@@ -134,7 +139,7 @@ class QueueState:
         """Record that a job is settled. Return whether the queue holds no job now."""
         self.held.pop(attempt, None)
         self.state_changed.set()
-        if self.caps:
+        if self.caps or self.nesting:
             self.jobs_available.set()  # another job of that worker may be reserved now
         return not self.held
 

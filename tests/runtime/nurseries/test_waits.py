@@ -1,11 +1,17 @@
 """How many handlers may wait for children, and what is recorded about those that do."""
 
+import time
+from collections.abc import Sequence
+from typing import Any
+
 import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.settlements import Settlement
 from bgjobs.events import JobPostponed
-from tests.runtime.conftest import Harness
+from bgjobs.stores.types import NewJob, Written
+from tests.runtime.conftest import Harness, Wrapped
 from tests.runtime.nurseries.families import ONE_TRY, double, fibonacci, nurseries
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +55,23 @@ async def test_a_nested_handler_beyond_the_limit_fails(app: Harness) -> None:
 async def test_a_deep_tree_ends_with_few_waiting_places(app: Harness) -> None:
     queue = {"max_waiting": 15, "concurrency": 1, "max_retries": 0}
     async with bgjobs.run(app.config(fibonacci, queue=queue)) as bg:
+        assert await bg.result(await bg.enqueue(fibonacci.request(8))) == 21
+
+
+async def test_few_handlers_wait_while_ends_are_committed_slowly(sqlite_app: Harness) -> None:
+    """Else each slot would begin other parts of the tree, whose handlers wait as well."""
+    store = sqlite_app.database.store()
+
+    def write(
+        enqueue: Sequence[NewJob] = (), settle: Sequence[Settlement] = (), **more: Any
+    ) -> Written:
+        if settle:
+            time.sleep(0.02)  # what the test is about
+        return store.write(enqueue, settle, **more)
+
+    slow: Any = Wrapped(store, write=write)
+    queue = {"max_waiting": 10, "concurrency": 1, "max_retries": 0}
+    async with bgjobs.run(sqlite_app.config(fibonacci, store=slow, queue=queue)) as bg:
         assert await bg.result(await bg.enqueue(fibonacci.request(8))) == 21
 
 
