@@ -5,8 +5,10 @@ driver's message. A pool with a thread of its own, such as psycopg_pool's, waits
 each failed attempt, and does not learn that the server is back.
 """
 
+from collections import deque
 from collections.abc import Callable
-from threading import Condition
+from concurrent.futures import Future, wait
+from threading import Lock
 from time import monotonic
 from typing import Any, Protocol, final
 from weakref import WeakKeyDictionary
@@ -39,12 +41,18 @@ class Pool(Protocol):
 
 @final
 class OwnConnections:
-    """At most `size` connections, made by `connect`; the one used last is lent first."""
+    """At most `size` connections, made by `connect`; the one used last is lent first.
+
+    A connection that comes back while callers wait goes to the first of them. Otherwise the
+    thread that returned it would often take it again before a waiting one is awake.
+    """
 
     def __init__(self, connect: Callable[[], AnyConnection], size: int) -> None:
         self._connect = connect
         self._size = size
-        self._changed = Condition()
+        self._lock = Lock()
+        self._waiting: deque[Future[AnyConnection | None]] = deque()
+        """Callers in the order in which they came; then none is idle, and there is no room."""
         self._idle: list[tuple[float, AnyConnection]] = []
         """Idle connections and since when they are idle, the longest first."""
         self._made: WeakKeyDictionary[AnyConnection, float] = WeakKeyDictionary()
@@ -62,20 +70,23 @@ class OwnConnections:
         try:
             connection = self._connect()
         except BaseException:
-            with self._changed:
+            with self._lock:
                 self._leave()
             raise
-        with self._changed:
+        with self._lock:
             self._made[connection] = began
         return connection
 
     def putconn(self, conn: AnyConnection) -> None:
         """Take a connection back; close it if it is outdated."""
         now = monotonic()
-        with self._changed:
+        with self._lock:
             if conn.closed or self._closed or self._is_outdated(conn, now):
                 self._leave()
                 conn.close()
+                return
+            if self._waiting:
+                self._waiting.popleft().set_result(conn)
                 return
             self._idle.append((now, conn))
             since, longest = self._idle[0]
@@ -83,35 +94,45 @@ class OwnConnections:
                 del self._idle[0]
                 self._leave()
                 longest.close()
-            self._changed.notify()
 
     def renew(self) -> None:
         """Close the idle connections now, and the lent ones when they come back."""
-        with self._changed:
+        with self._lock:
             self._renewed_at = monotonic()
             self._close_idle()
 
     def close(self) -> None:
         """Close as `renew` does, and lend no connection from now on."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._close_idle()
+            while self._waiting:
+                self._waiting.popleft().set_exception(_closed())
 
     def _idle_or_room(self) -> AnyConnection | None:
         """Return an idle connection, or None when there is room to make one."""
-        ends_at = monotonic() + LONGEST_WAIT
-        with self._changed:
-            while True:
-                if self._closed:
-                    raise PoolClosed("the pool is closed")
-                if self._idle:
-                    return self._idle.pop()[1]
-                if self._count < self._size:
-                    self._count += 1
-                    return None
-                left = ends_at - monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    raise PoolTimeout(f"no connection was free within {LONGEST_WAIT:g} s")
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            if self._idle:
+                return self._idle.pop()[1]
+            if self._count < self._size:
+                self._count += 1
+                return None
+            place = Future[AnyConnection | None]()
+            self._waiting.append(place)
+        return self._wait(place)
+
+    def _wait(self, place: Future[AnyConnection | None]) -> AnyConnection | None:
+        try:
+            wait((place,), LONGEST_WAIT)
+        finally:  # also after a KeyboardInterrupt
+            with self._lock:
+                if not place.done():
+                    self._waiting.remove(place)
+        if not place.done():
+            raise PoolTimeout(f"no connection was free within {LONGEST_WAIT:g} s")
+        return place.result()
 
     def _is_outdated(self, connection: AnyConnection, now: float) -> bool:
         made = self._made.get(connection, 0.0)
@@ -124,5 +145,11 @@ class OwnConnections:
             connection.close()
 
     def _leave(self) -> None:
-        self._count -= 1
-        self._changed.notify()
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+        else:
+            self._count -= 1
+
+
+def _closed() -> PoolClosed:
+    return PoolClosed("the pool is closed")

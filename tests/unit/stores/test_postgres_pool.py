@@ -1,5 +1,9 @@
 """The pool of a PostgreSQL store, without a server."""
 
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
@@ -78,6 +82,80 @@ def test_no_more_are_lent_than_it_has(pool: OwnConnections, server: Server) -> N
     pool.putconn(first)
     assert pool.getconn() is first
     assert len(server.made) == 2
+
+
+@contextmanager
+def waiting(
+    pool: OwnConnections, monkeypatch: pytest.MonkeyPatch
+) -> Generator[Callable[[], Future[AnyConnection]]]:
+    """Lend a function that starts a thread, and returns when it waits for a connection."""
+    begun = SimpleQueue[None]()
+
+    def noted(*arguments: Any) -> Any:
+        begun.put(None)
+        return wait(*arguments)
+
+    monkeypatch.setattr(module, "LONGEST_WAIT", 60)
+    monkeypatch.setattr(module, "wait", noted)
+    with ThreadPoolExecutor() as threads:
+
+        def start() -> Future[AnyConnection]:
+            called = threads.submit(pool.getconn)
+            begun.get(timeout=60)
+            return called
+
+        yield start
+
+
+def test_a_returned_connection_goes_to_the_caller_that_waits_longest(
+    pool: OwnConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = [pool.getconn(), pool.getconn()]
+    with waiting(pool, monkeypatch) as start:
+        first, second, third = start(), start(), start()
+        for connection in lent:
+            pool.putconn(connection)
+        assert [first.result(60), second.result(60)] == lent
+        monkeypatch.setattr(module, "LONGEST_WAIT", 0)
+        with pytest.raises(PoolTimeout):
+            pool.getconn()
+        pool.putconn(lent[1])
+        assert third.result(60) is lent[1]
+
+
+def test_a_caller_that_waits_connects_itself_when_there_is_room(
+    pool: OwnConnections, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = [pool.getconn(), pool.getconn()]
+    with waiting(pool, monkeypatch) as start:
+        called = start()
+        lent[0].close()
+        pool.putconn(lent[0])
+        assert called.result(60) not in lent
+    assert len(server.made) == 3
+
+
+def test_a_caller_that_gave_up_waiting_gets_no_connection(pool: OwnConnections) -> None:
+    lent = given_back(pool, 2)
+    pool.getconn(), pool.getconn()
+    with pytest.raises(PoolTimeout):
+        pool.getconn()
+    pool.putconn(lent[0])
+    assert pool.getconn() is lent[0]
+
+
+def test_callers_that_wait_are_told_when_the_pool_is_closed(
+    pool: OwnConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = [pool.getconn(), pool.getconn()]
+    with waiting(pool, monkeypatch) as start:
+        called = start()
+        pool.close()
+        with pytest.raises(PoolClosed, match="the pool is closed"):
+            called.result(60)
+    for connection in lent:
+        pool.putconn(connection)
+        assert connection.closed
 
 
 def test_a_closed_connection_makes_room_for_another(
