@@ -23,6 +23,8 @@ from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_
 
 PARKED_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)
 """When a paused occurrence is due: practically never, and early enough for all calendars."""
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+"""The latest instant that Python knows."""
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 """The earliest plausible time of an occurrence."""
 MOST_COUNTED = 1000
@@ -328,11 +330,8 @@ def missed_between(recurrence: Recurrence, after: datetime, before: datetime) ->
 def request_of(template: JobRequest, occurrence: Occurrence, random: Random) -> JobRequest:
     """Return the request for the job of an occurrence, with the arguments of `template`."""
     recurrence = occurrence.recurrence
-    due = (
-        PARKED_UNTIL
-        if occurrence.paused
-        else occurrence.at + random.random() * recurrence.jitter
-    )
+    jitter = min(recurrence.jitter, END_OF_TIME - occurrence.at)
+    due = PARKED_UNTIL if occurrence.paused else occurrence.at + random.random() * jitter
     options = JobOptions(
         available_at=due,
         priority=template.options.priority,

@@ -175,6 +175,15 @@ def test_every_row_can_be_judged(
         is_ahead(row, NOON)
 
 
+def test_the_jitter_of_an_occurrence_ends_with_the_calendar() -> None:
+    at = datetime(9999, 12, 31, tzinfo=UTC)
+    recurrence = evolve(MINUTELY, jitter=timedelta(days=4))
+    planned = Occurrence(recurrence=recurrence, at=at)
+    due = {request_of(ASKED, planned, Random(seed)).options.available_at for seed in range(9)}
+    assert len(due) == 9
+    assert all(one is not None and at <= one for one in due)
+
+
 @given(OCCURRENCES)
 def test_every_plausible_occurrence_has_a_next_one(occurrence: Occurrence) -> None:
     if is_plausible(occurrence, "tick"):
