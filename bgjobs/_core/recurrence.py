@@ -17,14 +17,12 @@ from attrs import evolve
 from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.requests import JobOptions, JobRequest
-from bgjobs._core.timestamps import LONGEST_DELAY, MICROSECOND
+from bgjobs._core.timestamps import LAST_INSTANT, LONGEST_DELAY, MICROSECOND
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_text
 
 PARKED_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)
 """When a paused occurrence is due: practically never, and early enough for all calendars."""
-END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-"""The latest instant that Python knows."""
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 """The earliest plausible time of an occurrence."""
 MOST_COUNTED = 1000
@@ -330,7 +328,7 @@ def missed_between(recurrence: Recurrence, after: datetime, before: datetime) ->
 def request_of(template: JobRequest, occurrence: Occurrence, random: Random) -> JobRequest:
     """Return the request for the job of an occurrence, with the arguments of `template`."""
     recurrence = occurrence.recurrence
-    jitter = min(recurrence.jitter, END_OF_TIME - occurrence.at)
+    jitter = min(recurrence.jitter, LAST_INSTANT - occurrence.at)
     due = PARKED_UNTIL if occurrence.paused else occurrence.at + random.random() * jitter
     options = JobOptions(
         available_at=due,

@@ -53,9 +53,14 @@ def from_microseconds(count: int) -> datetime:
     return EPOCH + timedelta(0, 0, count)
 
 
+FIRST_INSTANT, LAST_INSTANT = (
+    datetime.min.replace(tzinfo=UTC),
+    datetime.max.replace(tzinfo=UTC),
+)
+"""The first and the last instant of a `datetime`."""
 FIRST_MICROSECOND, LAST_MICROSECOND = (
-    to_microseconds(datetime.min.replace(tzinfo=UTC)),
-    to_microseconds(datetime.max.replace(tzinfo=UTC)),
+    to_microseconds(FIRST_INSTANT),
+    to_microseconds(LAST_INSTANT),
 )
 """The numbers of the first and the last instant of a `datetime`."""
 

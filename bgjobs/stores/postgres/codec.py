@@ -6,7 +6,7 @@ and takes half of the time of reading a job.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,7 +21,7 @@ from bgjobs._core.settlements import (
     Settlement,
     Succeed,
 )
-from bgjobs._core.timestamps import MICROSECOND, as_instant
+from bgjobs._core.timestamps import FIRST_INSTANT, LAST_INSTANT, MICROSECOND, as_instant
 from bgjobs.stores.columns import FAILED, SETTLED
 from bgjobs.stores.decoder import Decoder, as_of
 from bgjobs.stores.json_columns import STORED, dump_metadata, dump_occurrence, dump_progress
@@ -43,8 +43,6 @@ Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 """Values for a statement; of many types, hence Any."""
 
-_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
 
 # The jobs of a batch share a few times at which they were stored and reserved.
 @lru_cache(maxsize=256)
@@ -58,7 +56,7 @@ def timestamp(count: int) -> datetime:
     try:
         return exact_timestamp(count)
     except OverflowError:
-        return _EARLIEST if count < 0 else _LATEST
+        return FIRST_INSTANT if count < 0 else LAST_INSTANT
 
 
 def utc(what: str, moment: datetime | None) -> datetime | None:
