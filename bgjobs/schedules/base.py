@@ -2,19 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, UTC, datetime, tzinfo
 from heapq import merge
 from itertools import groupby, islice
 from typing import final
 
 from attrs import frozen
 
-from bgjobs._core.timestamps import as_instant
+from bgjobs._core.timestamps import FIRST_INSTANT, MICROSECOND, as_instant
 from bgjobs.errors import NaiveDatetimeError, NoOccurrenceError
 from bgjobs.schedules.description import Preview, PreviewLine, check_count
-
-MICROSECOND = timedelta(microseconds=1)
-_FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 
 
 class Schedule(ABC):
@@ -191,7 +188,7 @@ class AnyOf(Schedule):
 
     def _members_at(self, occurrence: datetime) -> list[Schedule]:
         """Return the members of which this is an occurrence, intervals excepted."""
-        if occurrence == _FIRST_INSTANT:  # no instant is before it, so it cannot be found
+        if occurrence == FIRST_INSTANT:  # no instant is before it, so it cannot be found
             return []
         just_before = occurrence - MICROSECOND
         return [

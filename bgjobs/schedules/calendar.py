@@ -6,7 +6,7 @@ from typing import final
 
 from attrs import field, frozen
 
-from bgjobs._core.timestamps import as_instant
+from bgjobs._core.timestamps import FIRST_INSTANT, as_instant
 from bgjobs.errors import NoOccurrenceError
 from bgjobs.schedules._masks import CYCLE, calendar_text, next_wall_time
 from bgjobs.schedules._zones import (
@@ -22,7 +22,7 @@ from bgjobs.schedules._zones import (
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.description import describe_calendar
 
-_SECOND_DAY = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+_SECOND_DAY = FIRST_INSTANT + timedelta(days=1)
 
 
 @final

@@ -7,7 +7,7 @@ absolute, so that a write whose answer was lost can be repeated.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import final
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from bgjobs._core.activity import (
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.settlements import Cancel, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.timestamps import FIRST_INSTANT
 
 LONGEST_KEPT = timedelta(hours=1)
 """After this time, totals that could not be written are dropped.
@@ -70,7 +71,7 @@ class RunCounts:
         self.process: OwnerCounts = OwnerCounts(new_id())
         """Jobs that ended here without a run: those that the monitor ends."""
         self._owners: list[OwnerCounts] = [self.process]
-        self._minute = datetime.min.replace(tzinfo=UTC)
+        self._minute = FIRST_INSTANT
         self._totals: dict[_Key, list[int]] = {}
         self._unwritten: dict[_Key, None] = {}
         """The keys of totals to write, in an order that is the same in every run."""
